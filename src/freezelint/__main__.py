@@ -1,0 +1,51 @@
+"""`python -m freezelint` and the console script: runs the command line and turns every ending into an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from freezelint.cli import WRONG_USE, cli
+
+REPORT_IT = "this is a fault of freezelint, not of your code: please report it with the lines above"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run freezelint and exit: 0 nothing found, 1 findings, 2 wrong use or internal error."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks must not end the run.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """The exit status of one command line."""
+    try:
+        # Without click's own error handling, which would answer 1, "findings", to faults that are none.
+        status = cli.main(args=None if arguments is None else list(arguments), prog_name="freezelint",
+                          standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
+    except click.ClickException as wrong_use:
+        wrong_use.show()
+        return WRONG_USE
+    except (click.Abort, KeyboardInterrupt):
+        print("freezelint: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has gone. Point stdout elsewhere, or the interpreter complains once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception:
+        traceback.print_exc()
+        print(f"freezelint: internal error: {REPORT_IT}", file=sys.stderr)
+        return WRONG_USE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""One check, from paths to a report: discover, read, analyse, suppress, filter, put in order."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from freezelint import suppress
+from freezelint.config import Config, group_of
+from freezelint.finding import Finding, Severity, Site, in_order
+from freezelint.notices import INTERNAL_ERROR, NOTICES, UNUSED_SUPPRESSION
+from freezelint.report.base import Report
+from freezelint.static.project import Source, discover, display_path, read
+
+if TYPE_CHECKING:
+    from freezelint.trace.check import Rule
+
+Trace = Callable[[str], None]
+
+REPORT_IT = "this is a fault of freezelint, please report it"
+
+
+@dataclass
+class Batch:
+    """What analysing some files gave: findings, and the suppression comments by file (also of files with none)."""
+
+    findings: list[Finding] = field(default_factory=list)
+    comments: dict[str, suppress.Suppressions] = field(default_factory=dict)
+
+
+def check(paths: Iterable[Path], config: Config, *, jobs: int = 1, trace: Trace | None = None) -> Report:
+    """Check files and folders. The report does not depend on `jobs`; tracing needs one process."""
+    files = list(discover(paths, config))
+    rules = config.rules()
+    if jobs > 1 and len(files) > 1 and trace is None:
+        batch = _in_processes(files, rules, jobs)
+    else:
+        batch = _analyse((read(file) for file in files), rules, trace)
+    return _report(batch, config, len(files), {})
+
+
+def check_text(source: Source | Finding, config: Config, *, trace: Trace | None = None) -> Report:
+    """Check text that is not on disk under the name it has there, such as an editor's unsaved file."""
+    sources = {source.path: source} if isinstance(source, Source) else {}
+    return _report(_analyse([source], config.rules(), trace), config, 1, sources)
+
+
+def _analyse(readings: Iterable[Source | Finding], rules: dict[str, Rule], trace: Trace | None) -> Batch:
+    batch = Batch()
+    latest = "."
+
+    def sources() -> Iterator[Source]:
+        nonlocal latest
+        for reading in readings:
+            if isinstance(reading, Finding):
+                batch.findings.append(reading)
+                batch.comments[reading.site.path] = suppress.NOTHING
+            else:
+                latest = reading.path
+                batch.comments[reading.path] = suppress.parse(reading.text)
+                yield reading
+
+    readable = sources()
+    first = next(readable, None)
+    if first is None:
+        return batch  # nothing to parse: the parser is not even imported
+    try:
+        from freezelint.static.analyse import analyse
+
+        found = analyse(_chained(first, readable), rules, trace=trace)
+    except Exception as error:
+        found = [_internal_error(latest, error)]
+        for _ in readable:  # files that were not reached still have to be readable
+            pass
+    batch.findings.extend(found)
+    return batch
+
+
+def _chained(first: Source, rest: Iterator[Source]) -> Iterator[Source]:
+    yield first
+    yield from rest
+
+
+def _in_processes(files: Sequence[Path], rules: Collection[str], jobs: int) -> Batch:
+    """Analyse stretches of the list side by side. Imports are followed on disk, so no stretch needs another."""
+    size = max(1, -(-len(files) // (jobs * 4)))
+    stretches = [files[start:start + size] for start in range(0, len(files), size)]
+    whole = Batch()
+    with ProcessPoolExecutor(min(jobs, len(stretches))) as pool:
+        pending = [(stretch, pool.submit(_analyse_files, stretch, tuple(rules))) for stretch in stretches]
+        for stretch, future in pending:
+            batch = _result(stretch, future)
+            whole.findings.extend(batch.findings)
+            whole.comments.update(batch.comments)
+    return whole
+
+
+def _analyse_files(files: Sequence[Path], slugs: Collection[str]) -> Batch:
+    """The work of one process. Rules hold functions, so they travel by name."""
+    from freezelint.trace.check import all_rules
+
+    rules = {slug: rule for slug, rule in all_rules().items() if slug in slugs}
+    return _analyse((read(file) for file in files), rules, None)
+
+
+def _result(files: Sequence[Path], future: Future[Batch]) -> Batch:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        return Batch([_internal_error(display_path(file), error) for file in files])
+
+
+def _internal_error(path: str, error: Exception) -> Finding:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return Finding(INTERNAL_ERROR, Severity.ERROR, f"{what}{where}: {REPORT_IT}", Site(path, 1, 1, 1, 1))
+
+
+def _report(batch: Batch, config: Config, files: int, sources: dict[str, Source]) -> Report:
+    checked = dict(batch.comments)
+    # A file that was only followed through an import is spoken for by its own comments, too; and it may be excluded.
+    findings = [f for f in dict.fromkeys(batch.findings) if f.site.path in checked or not _excluded(f, config)]
+    comments = checked | {path: _comments_of(path) for path in {f.site.path for f in findings} - checked.keys()}
+    outcome = suppress.apply(findings, comments)
+    kept = outcome.kept + _unused(checked, outcome, config)
+    shown = [f for f in kept if f.severity >= config.severity and _wanted(f, config)]
+
+    @cache
+    def lines_in(path: str) -> Sequence[str]:
+        source = sources.get(path) or read(Path(path))
+        return source.lines if isinstance(source, Source) else ()
+
+    return Report(in_order(shown), files, outcome.suppressed, lambda site: lines_in(site.path))
+
+
+def _excluded(finding: Finding, config: Config) -> bool:
+    return finding.rule != INTERNAL_ERROR and config.excludes(Path(finding.site.path))
+
+
+def _comments_of(path: str) -> suppress.Suppressions:
+    source = read(Path(path))
+    return suppress.parse(source.text) if isinstance(source, Source) else suppress.NOTHING
+
+
+def _unused(comments: dict[str, suppress.Suppressions], outcome: suppress.Outcome, config: Config) -> list[Finding]:
+    if not config.wants(UNUSED_SUPPRESSION):
+        return []
+    from freezelint.trace.check import all_rules
+
+    known = {*all_rules(), *NOTICES}
+    active = {slug for slug in known if config.wants(slug, group_of(slug))}
+    return list(suppress.unused(comments, outcome, known=known, active=active))
+
+
+def _wanted(finding: Finding, config: Config) -> bool:
+    group = group_of(finding.rule)
+    if not config.wants(finding.rule, group):
+        return False
+    ignored = config.ignored_in(Path(finding.site.path)) if config.per_file_ignores else frozenset()
+    return finding.rule == INTERNAL_ERROR or not ignored & {finding.rule, group}

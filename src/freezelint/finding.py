@@ -1,0 +1,97 @@
+"""What freezelint says: a Finding, at a Site, with the sites of its story. Knows neither libcst nor torch."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+
+class Severity(enum.IntEnum):
+    """How bad a finding is; ordered, so that `severity >= WARNING` reads as it should."""
+
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, text: str) -> Severity:
+        """The severity called `text`; ValueError when there is none."""
+        try:
+            return cls[text.upper()]
+        except KeyError:
+            raise ValueError(f"unknown severity {text!r}: use error, warning or info") from None
+
+
+@dataclass(frozen=True, order=True)
+class Site:
+    """A stretch of source. Lines and columns are 1-based, `end_column` is exclusive; `cell` is a 0-based code cell."""
+
+    path: str
+    line: int
+    column: int = 1
+    end_line: int = 0
+    end_column: int = 0
+    cell: int | None = None
+    message: str = field(default="", compare=False)
+
+    def note(self, message: str) -> Site:
+        """The same place with a word on what happened there."""
+        return replace(self, message=message)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Replace what stands between two places of one file (as in Site) by `text`."""
+
+    path: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+    cell: int | None = None
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A change that mends a finding; `applicability` is "safe" or "unsafe"."""
+
+    applicability: str
+    message: str
+    edits: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault, placed on the line that the user has to change.
+
+    `related` tells the story in order (frozen here, optimizer built there); `when` names the condition under which
+    the fault exists, or is None when it always does; `confirm` says how to see it at run time.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    site: Site
+    related: tuple[Site, ...] = ()
+    when: str | None = None
+    confirm: str = ""
+    fix: Fix | None = None
+    source_line: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """An identity that survives moved lines: rule, file and the text of the line, not its number."""
+        parts = (self.rule, self.site.path, str(self.site.cell), " ".join(self.source_line.split()), self.when or "")
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings as every report lists them: by path, cell, place, rule."""
+    return sorted(findings, key=lambda f: (f.site.path, -1 if f.site.cell is None else f.site.cell,
+                                           f.site.line, f.site.column, f.rule, f.message))

@@ -1,0 +1,122 @@
+"""Findings for people: each with its source, the numbered steps of its story, and how to confirm it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+
+from freezelint.finding import Finding, Severity, Site
+from freezelint.report.base import Report, Style
+
+COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
+BOLD, DIM = "1", "2"
+
+# A generated or minified line is shown from a little before the site, cut to this width.
+WIDEST = 160
+BEFORE = 40
+
+# Characters that would move the cursor, hide text or reorder the line: controls, formats, surrogates, line ends.
+UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
+
+
+def render(report: Report, style: Style) -> Iterator[str]:
+    """One block a finding, then the statistics if they are wanted, then one line that sums up."""
+    for finding in report.findings:
+        yield from _headline(finding, style)
+        if not style.brief:
+            yield from _story(finding, report, style)
+            yield "\n"
+    if style.statistics:
+        for rule, count in report.statistics():
+            yield f"{count:>6}  {rule}\n"
+    if not style.brief:
+        yield summary(report) + "\n"
+
+
+def summary(report: Report) -> str:
+    """The closing line."""
+    if report.findings:
+        levels = Counter(finding.severity for finding in report.findings)
+        split = ", ".join(_count(levels[level], str(level)) for level in sorted(levels, reverse=True))
+        places = _count(len({finding.site.path for finding in report.findings}), "file")
+        found = f"{_count(len(report.findings), 'finding')} ({split}) in {places}"
+    else:
+        found = "no findings"
+    suppressed = f", {report.suppressed} suppressed" if report.suppressed else ""
+    return f"{found}{suppressed}; {_count(report.files, 'file')} checked"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 or noun == "info" else f"{number} {noun}s"
+
+
+def _headline(finding: Finding, style: Style) -> Iterator[str]:
+    severity = _paint(str(finding.severity), COLORS[finding.severity], style)
+    when = f" (when {printable(finding.when)})" if finding.when and style.brief else ""
+    yield (f"{_paint(place(finding.site), BOLD, style)}: {severity} {finding.rule}: "
+           f"{printable(finding.message)}{when}\n")
+
+
+def _story(finding: Finding, report: Report, style: Style) -> Iterator[str]:
+    if finding.when:
+        yield f"  when `{printable(finding.when)}`\n"
+    yield from _frame(finding.site, "", report, style, color=COLORS[finding.severity])
+    for number, step in enumerate(finding.related, 1):
+        yield f"  {number}. {_paint(place(step), BOLD, style)}: {printable(step.message)}\n"
+        yield from _frame(step, "   ", report, style, color=DIM)
+    if finding.confirm:
+        first, *more = finding.confirm.strip().splitlines()
+        yield f"  confirm: {printable(first)}\n"
+        yield from (f"           {printable(line)}\n" for line in more)
+
+
+def place(site: Site) -> str:
+    """`path:line:column`, with the cell in between for a notebook."""
+    cell = "" if site.cell is None else f":cell {site.cell}"
+    return f"{printable(site.path)}{cell}:{site.line}:{site.column}"
+
+
+def _frame(site: Site, indent: str, report: Report, style: Style, color: str) -> Iterator[str]:
+    """The source line of a site, underlined from its column to its end or the end of the line."""
+    lines = report.lines_of(site)
+    if not 0 < site.line <= len(lines) or not lines[site.line - 1].strip():
+        return
+    line = lines[site.line - 1].rstrip()
+    start = min(site.column - 1, len(line))
+    goes_on = site.end_line > site.line
+    end = len(line) if goes_on else max(start + 1, min(site.end_column - 1, len(line)))
+    if len(line) > WIDEST:
+        left = max(0, start - BEFORE)
+        line, start, end = line[left:left + WIDEST], start - left, min(end - left, WIDEST)
+    gutter = f"{indent}{site.line:>6} | "
+    blank = f"{indent}{'':>6} | "
+    underline = "^" * max(1, width(printable(line[start:end]))) + ("..." if goes_on else "")
+    yield _paint(gutter, DIM, style) + printable(line) + "\n"
+    yield _paint(blank, DIM, style) + " " * width(printable(line[:start])) + _paint(underline, color, style) + "\n"
+
+
+def printable(text: str) -> str:
+    """Text that cannot act on a terminal: control characters are written as escapes, a tab as four spaces."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_printable(character) for character in text)
+
+
+def _printable(character: str) -> str:
+    if character == "\t":
+        return "    "
+    if unicodedata.category(character) in UNPRINTABLE:
+        return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return character
+
+
+def width(text: str) -> int:
+    """Columns that text takes on a terminal: two for a wide character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _paint(text: str, code: str, style: Style) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if style.color else text

@@ -1,0 +1,206 @@
+"""Which files are checked, and how one is read: discovery below named paths, and decoding as Python does it."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from freezelint.config import Config, ConfigError, compiled
+from freezelint.finding import Finding, Severity, Site
+from freezelint.notices import READ_ERROR
+
+if TYPE_CHECKING:
+    import pathspec
+
+SUFFIXES = (".py",)
+
+# Folders that hold other people's code or nothing of interest. One that is named on the command line is checked.
+NEVER_ENTERED = frozenset({
+    ".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", ".eggs", "node_modules", "site-packages", "build", "dist",
+    "__pycache__", "__pypackages__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache",
+})
+
+# No hand-written module comes near it, and one generated file would cost more than the rest of its project.
+LARGEST = 2_000_000
+
+NEWLINE = re.compile("\r\n|\r|\n")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file's text, under the name that findings call it by."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The lines as Python counts them: a form feed or U+2028 ends none."""
+        return tuple(NEWLINE.split(self.text))
+
+
+@dataclass(frozen=True)
+class Ignores:
+    """Patterns of one .gitignore, or of the configuration, and the folder that they are relative to."""
+
+    base: str
+    spec: pathspec.GitIgnoreSpec
+
+    def verdict(self, path: str) -> bool | None:
+        """Ignored (True), taken back in by a `!pattern` (False), or not mentioned. A folder's path ends in a slash."""
+        inside = os.path.relpath(path, self.base).replace(os.sep, "/")
+        if inside == "." or inside.startswith("../"):
+            return None
+        return self.spec.check_file(inside + "/" if path.endswith("/") else inside).include
+
+
+def discover(paths: Iterable[Path], config: Config) -> Iterator[Path]:
+    """The files to check, each once, in an order that depends only on names.
+
+    A named file is always checked, and a path that cannot be entered comes out as it is, so that reading it says why.
+    Links are not followed below a named folder: what they lead to is checked where it really is, or is not part of
+    this project.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        for file in _walk(path, config) if os.path.isdir(path) else (path,):
+            real = os.path.realpath(file)
+            if real not in seen:
+                seen.add(real)
+                yield file
+
+
+def _walk(root: Path, config: Config) -> Iterator[Path]:
+    excludes = _unless_named(root, _excludes(config))
+    pending = [(root, _unless_named(root, _gitignores_above(root)))]
+    while pending:
+        folder, ignores = pending.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError:
+            yield folder
+            continue
+        ignores = (*_gitignore(folder / ".gitignore", folder), *ignores)
+        # The configuration has the last word, and then the nearest .gitignore.
+        patterns = (*excludes, *ignores)
+        folders = []
+        for entry in entries:
+            here = os.path.abspath(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in NEVER_ENTERED and not _ignored(here + "/", patterns):
+                    folders.append((folder / entry.name, ignores))
+            elif (entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False)
+                  and not _ignored(here, patterns)):
+                yield folder / entry.name
+        pending.extend(reversed(folders))
+
+
+def _ignored(path: str, patterns: Iterable[Ignores]) -> bool:
+    """Do the first patterns that mention this path ignore it? Folders above it have been asked before."""
+    return next((verdict for layer in patterns if (verdict := layer.verdict(path)) is not None), False)
+
+
+def _unless_named(root: Path, patterns: Iterable[Ignores]) -> tuple[Ignores, ...]:
+    """Patterns without those that ignore `root` itself: it was named, so it is wanted."""
+    return tuple(layer for layer in patterns if layer.verdict(f"{root.absolute()}/") is not True)
+
+
+def _excludes(config: Config) -> Iterator[Ignores]:
+    for base, patterns in groupby(config.exclude, key=lambda pattern: pattern.base):
+        yield Ignores(os.path.abspath(base), compiled(*(pattern.glob for pattern in patterns)))
+
+
+def _gitignores_above(root: Path) -> Iterator[Ignores]:
+    """What the repository around `root` ignores, nearest first; nothing outside a repository."""
+    absolute = root.absolute()
+    repository = next((folder for folder in (absolute, *absolute.parents) if (folder / ".git").exists()), None)
+    if repository is not None:
+        for folder in absolute.parents:
+            if folder.is_relative_to(repository):
+                yield from _gitignore(folder / ".gitignore", folder)
+        yield from _gitignore(repository / ".git" / "info" / "exclude", repository)
+
+
+def _gitignore(file: Path, base: Path) -> Iterator[Ignores]:
+    """The patterns of one .gitignore; none when there is no such file, or it is broken: git would go on as well."""
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        yield Ignores(os.path.abspath(base), compiled(*lines))
+    except (OSError, ConfigError):
+        return
+
+
+def display_path(path: Path) -> str:
+    """The name findings call a file by: relative to the working directory when it lies below, posix style."""
+    absolute = os.path.abspath(path)
+    try:
+        inside = os.path.relpath(absolute)
+    except ValueError:  # another drive
+        inside = os.pardir
+    outside = inside == os.pardir or inside.startswith(os.pardir + os.sep)
+    return (absolute if outside else inside).replace(os.sep, "/")
+
+
+def read(path: Path) -> Source | Finding:
+    """The text of a file, or the one line that says why there is none."""
+    shown = display_path(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)  # bounded, so that a device without end does no harm
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        return _unreadable(shown, "does not exist: check the spelling, or it vanished while freezelint ran")
+    except PermissionError:
+        return _unreadable(shown, "may not be read: change its permissions, or name it in `exclude`")
+    except IsADirectoryError:
+        return _unreadable(shown, "is a folder that cannot be listed: change its permissions, or name it in `exclude`")
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        return _unreadable(shown, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+    if len(data) > LARGEST:
+        return _unreadable(shown, f"is not checked: {max(size, len(data)) / 1e6:.1f} MB, and files over "
+                                  f"{LARGEST / 1e6:.0f} MB are taken for generated", severity=Severity.INFO)
+    return decode(data, shown)
+
+
+def decode(data: bytes, shown: str) -> Source | Finding:
+    """The text in the bytes of a file: UTF-8 or what its coding line declares, as Python reads it (PEP 263)."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _unreadable(shown, "is UTF-16, which Python does not read: save it as UTF-8")
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        return _unreadable(shown, f"holds a null byte on line {line}: it is damaged, or no text", line)
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return Source(shown, data.decode(encoding))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return _unreadable(shown, f"is not valid {error.encoding} on line {line} (byte 0x{data[error.start]:02x}): "
+                                  "save it as UTF-8, or declare its encoding in the first line", line)
+    except (SyntaxError, LookupError, UnicodeError) as error:
+        # detect_encoding speaks so of an unknown coding line, and of bytes in the first two lines that are not UTF-8.
+        return _first_lines(data, shown, error)
+
+
+def _first_lines(data: bytes, shown: str, error: Exception) -> Finding:
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError as broken:
+        if "unknown encoding" not in str(error):
+            line = data.count(b"\n", 0, broken.start) + 1
+            return _unreadable(shown, f"is not valid UTF-8 on line {line} (byte 0x{data[broken.start]:02x}): "
+                                      "save it as UTF-8, or declare its encoding in the first line", line)
+    return _unreadable(shown, f"declares an encoding that cannot be used ({str(error).splitlines()[0]}): "
+                              "correct its coding line")
+
+
+def _unreadable(shown: str, why: str, line: int = 1, severity: Severity = Severity.ERROR) -> Finding:
+    return Finding(READ_ERROR, severity, why, Site(shown, line, 1, line, 1))
