@@ -26,11 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """The exit status of one command line."""
     try:
-        # Without click's own error handling, which would answer 1, "findings", to faults that are none.
-        status = cli.main(args=None if arguments is None else list(arguments), prog_name="freezelint",
-                          standalone_mode=False)
+        # Not through click's `main`, which answers 1, "findings", to a closed pipe and to an interruption.
+        with cli.make_context("freezelint", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            status = cli.invoke(context)
         sys.stdout.flush()
         return int(status or 0)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
     except click.ClickException as wrong_use:
         wrong_use.show()
         return WRONG_USE

@@ -182,24 +182,22 @@ def decode(data: bytes, shown: str) -> Source | Finding:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return Source(shown, data.decode(encoding))
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return _unreadable(shown, f"is not valid {error.encoding} on line {line} (byte 0x{data[error.start]:02x}): "
-                                  "save it as UTF-8, or declare its encoding in the first line", line)
+        return _undecodable(shown, error)
     except (SyntaxError, LookupError, UnicodeError) as error:
-        # detect_encoding speaks so of an unknown coding line, and of bytes in the first two lines that are not UTF-8.
-        return _first_lines(data, shown, error)
-
-
-def _first_lines(data: bytes, shown: str, error: Exception) -> Finding:
-    try:
-        data.decode("utf-8-sig")
-    except UnicodeDecodeError as broken:
+        # detect_encoding says SyntaxError to a coding line it does not know, and to a first line that is not UTF-8.
         if "unknown encoding" not in str(error):
-            line = data.count(b"\n", 0, broken.start) + 1
-            return _unreadable(shown, f"is not valid UTF-8 on line {line} (byte 0x{data[broken.start]:02x}): "
-                                      "save it as UTF-8, or declare its encoding in the first line", line)
-    return _unreadable(shown, f"declares an encoding that cannot be used ({str(error).splitlines()[0]}): "
-                              "correct its coding line")
+            try:
+                data.decode("utf-8-sig")
+            except UnicodeDecodeError as broken:
+                return _undecodable(shown, broken)
+        return _unreadable(shown, f"declares an encoding that cannot be used ({str(error).splitlines()[0]}): "
+                                  "correct its coding line")
+
+
+def _undecodable(shown: str, error: UnicodeDecodeError) -> Finding:
+    line = error.object.count(b"\n", 0, error.start) + 1
+    return _unreadable(shown, f"is not valid {error.encoding} on line {line} (byte 0x{error.object[error.start]:02x}): "
+                              "save it as UTF-8, or declare its encoding in the first line", line)
 
 
 def _unreadable(shown: str, why: str, line: int = 1, severity: Severity = Severity.ERROR) -> Finding:
