@@ -51,8 +51,12 @@ class Expected:
     def matches(self, finding: Finding) -> bool:
         """Is this the finding that was meant?"""
         site = finding.site
-        return ((site.path, site.line, finding.rule, str(finding.severity))
-                == (self.file, self.line, self.slug, self.severity) and self.part in finding.message)
+        return (site.path, site.line, finding.rule, str(finding.severity)) == (
+            self.file,
+            self.line,
+            self.slug,
+            self.severity,
+        ) and self.part in finding.message
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.severity} {self.slug}" + (f' "{self.part}"' if self.part else "")
@@ -98,8 +102,10 @@ class Case:
                 continue
             site = finding.site
             why = reasons.get((site.path, site.line))
-            wrong.append(f"not expected: {site.path}:{site.line}: {finding.severity} {finding.rule}: {finding.message}"
-                         + (f" (the line is ok: {why})" if why else ""))
+            wrong.append(
+                f"not expected: {site.path}:{site.line}: {finding.severity} {finding.rule}: {finding.message}"
+                + (f" (the line is ok: {why})" if why else "")
+            )
         return [f"not found: {expected}" for expected in unmet] + wrong
 
 
@@ -139,7 +145,7 @@ def _titled(title: str, line: int, name: str) -> Case:
     flags = set()
     while flag := FLAG.search(title):
         flags.add(flag["flag"])
-        title = title[:flag.start()]
+        title = title[: flag.start()]
     _known(flags, f"{name}:{line}")
     return Case(title, line, flags=flags)
 
@@ -160,8 +166,10 @@ def _add(case: Case | None, info: list[str], block: list[str], where: str) -> No
     case.flags |= flags
     case.files[file] = "\n".join(block) + "\n"
     for number, line in enumerate(block, 1):
-        marks = [Expected(file, number, mark["severity"], mark["slug"], mark["part"] or "")
-                 for mark in EXPECTED.finditer(line)]
+        marks = [
+            Expected(file, number, mark["severity"], mark["slug"], mark["part"] or "")
+            for mark in EXPECTED.finditer(line)
+        ]
         silent = OK.search(line)
         if silent is not None:
             case.silent.append((file, number, silent["why"] or ""))

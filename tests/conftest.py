@@ -22,15 +22,19 @@ def made_up(slug: str, group: str, severity: Severity) -> Rule:
     return Rule(slug, group, severity, (), "both", lambda run, event: iter(()), f"What {slug} finds.\n\nWhy\nBecause.")
 
 
-RULES = {rule.slug: rule for rule in (
-    made_up("left-frozen", "mode", Severity.ERROR),
-    made_up("left-in-eval", "mode", Severity.WARNING),
-    made_up("style-matter", "optimizer", Severity.INFO),
-)}
+RULES = {
+    rule.slug: rule
+    for rule in (
+        made_up("left-frozen", "mode", Severity.ERROR),
+        made_up("left-in-eval", "mode", Severity.WARNING),
+        made_up("style-matter", "optimizer", Severity.INFO),
+    )
+}
 
 
-def analyse(sources: Iterable[Source], rules: dict[str, Rule], *,
-            trace: Callable[[str], None] | None = None) -> list[Finding]:
+def analyse(
+    sources: Iterable[Source], rules: dict[str, Rule], *, trace: Callable[[str], None] | None = None
+) -> list[Finding]:
     """A finding where a line says FAULT(slug), or FAULT(slug:lines) for one that spans several lines."""
     findings = []
     for source in sources:

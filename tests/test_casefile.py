@@ -8,7 +8,7 @@ import casefile
 from casefile import CaseError, Expected
 from freezelint.finding import Finding, Severity, Site
 
-TEXT = '''# some-rule
+TEXT = """# some-rule
 
 An introduction.
 
@@ -40,7 +40,7 @@ Silent because of the setting.
 ```python
 freeze()  # ok: switched off
 ```
-'''
+"""
 
 
 def finding(line: int, message: str = "it is frozen here", rule: str = "some-rule", file: str = "main.py") -> Finding:
@@ -51,41 +51,60 @@ def test_cases_are_read() -> None:
     first, second = casefile.parse(TEXT)
     assert (first.title, first.why, first.run, first.all_rules) == ("Two files", "Why this is a fault.", True, True)
     assert list(first.files) == ["model.py", "main.py"]
-    assert first.expected == [Expected("main.py", 2, "error", "some-rule", "frozen"),
-                              Expected("main.py", 2, "warning", "other-rule")]
+    assert first.expected == [
+        Expected("main.py", 2, "error", "some-rule", "frozen"),
+        Expected("main.py", 2, "warning", "other-rule"),
+    ]
     assert first.silent == [("model.py", 1, "never called")]
     assert list(second.files) == ["pyproject.toml", "main.py"]
     assert not second.run and not second.all_rules
 
 
-@pytest.mark.parametrize("findings, differences", [
-    ([finding(2)], ["not found: main.py:2: warning other-rule"]),
-    ([finding(2), finding(2)], ["not found: main.py:2: warning other-rule",
-                                "not expected: main.py:2: error some-rule: it is frozen here"]),
-    ([finding(2, "another message")], ['not found: main.py:2: error some-rule "frozen"',
-                                       "not found: main.py:2: warning other-rule",
-                                       "not expected: main.py:2: error some-rule: another message"]),
-    ([finding(2), finding(1, file="model.py")],
-     ["not found: main.py:2: warning other-rule",
-      "not expected: model.py:1: error some-rule: it is frozen here (the line is ok: never called)"]),
-])
+@pytest.mark.parametrize(
+    "findings, differences",
+    [
+        ([finding(2)], ["not found: main.py:2: warning other-rule"]),
+        (
+            [finding(2), finding(2)],
+            ["not found: main.py:2: warning other-rule", "not expected: main.py:2: error some-rule: it is frozen here"],
+        ),
+        (
+            [finding(2, "another message")],
+            [
+                'not found: main.py:2: error some-rule "frozen"',
+                "not found: main.py:2: warning other-rule",
+                "not expected: main.py:2: error some-rule: another message",
+            ],
+        ),
+        (
+            [finding(2), finding(1, file="model.py")],
+            [
+                "not found: main.py:2: warning other-rule",
+                "not expected: model.py:1: error some-rule: it is frozen here (the line is ok: never called)",
+            ],
+        ),
+    ],
+)
 def test_every_difference_is_told(findings: list[Finding], differences: list[str]) -> None:
     case = next(casefile.parse(TEXT))
     assert case.differences(findings) == differences
 
 
-@pytest.mark.parametrize("text, message", [
-    ("## t\nwhy\n```python\nx\n```\n", "marks no line"),
-    ("## t\n```python\nx  # ok: yes\n```\n", "does not say why"),
-    ("## t\nwhy\n```python\nx  # ok:\n```\n", "without a reason"),
-    ("## t\nwhy\n```python\nx  # error: some-rule\n```\n", "cannot be read"),
-    ("## t\nwhy\n```python\nx  # Error: [some-rule]\n```\n", "cannot be read"),
-    ("## t\nwhy\n```python\nx  # ok: yes\n", "not closed"),
-    ("## t [fast]\nwhy\n", "unknown flag"),
-    ("## t\nwhy\n```python fast\nx  # ok: yes\n```\n", "unknown flag"),
-    ("## t\nwhy\n```python\nx  # ok: a\n```\n```python\ny\n```\n", "second file"),
-    ("```python\nx  # ok: a\n```\n", "before the first heading"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("## t\nwhy\n```python\nx\n```\n", "marks no line"),
+        ("## t\n```python\nx  # ok: yes\n```\n", "does not say why"),
+        ("## t\nwhy\n```python\nx  # ok:\n```\n", "without a reason"),
+        ("## t\nwhy\n```python\nx  # error: some-rule\n```\n", "cannot be read"),
+        ("## t\nwhy\n```python\nx  # Error: [some-rule]\n```\n", "cannot be read"),
+        ("## t\nwhy\n```python\nx  # ok: yes\n", "not closed"),
+        ("## t [fast]\nwhy\n", "unknown flag"),
+        ("## t\nwhy\n```python fast\nx  # ok: yes\n```\n", "unknown flag"),
+        ("## t\nwhy\n```python\nx  # ok: a\n```\n```python\ny\n```\n", "second file"),
+        ("```python\nx  # ok: a\n```\n", "before the first heading"),
+    ],
+)
 def test_doubtful_cases_are_refused(text: str, message: str) -> None:
     with pytest.raises(CaseError, match=message):
         list(casefile.parse(text))

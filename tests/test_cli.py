@@ -29,8 +29,19 @@ def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[tuple[str
     return [(finding["path"], finding["rule"]) for finding in json.loads(capsys.readouterr().out)]
 
 
-@pytest.mark.parametrize("arguments", [[], ["."], ["check"], ["check", "."], ["--select", "left-frozen", "bad.py"],
-                                       ["bad.py", "--ignore=style-matter"], ["-q", "."]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["."],
+        ["check"],
+        ["check", "."],
+        ["--select", "left-frozen", "bad.py"],
+        ["bad.py", "--ignore=style-matter"],
+        ["-q", "."],
+    ],
+    ids=" ".join,
+)
 def test_check_is_the_default_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 1
     assert "bad.py:1:6: error left-frozen: left-frozen here" in capsys.readouterr().out
@@ -43,20 +54,23 @@ def test_a_folder_that_is_called_like_a_command(capsys: pytest.CaptureFixture[st
     assert found(capsys, "./rules") == [("rules/a.py", "left-frozen")]
 
 
-@pytest.mark.parametrize("text, options, status", [
-    ("x = 1\n", [], 0),
-    ("", [], 0),
-    (ERROR, [], 1),
-    (WARNING, [], 1),
-    (INFO, [], 0),
-    (INFO, ["--fail-on", "info"], 1),
-    (WARNING, ["--fail-on", "error"], 0),
-    (ERROR, ["--fail-on", "error"], 1),
-    (ERROR, ["--exit-zero"], 0),
-    (WARNING, ["--severity", "error"], 0),
-    (ERROR, ["--ignore", "mode"], 0),
-    (ERROR, ["--no-cache"], 1),
-])
+@pytest.mark.parametrize(
+    "text, options, status",
+    [
+        ("x = 1\n", [], 0),
+        ("", [], 0),
+        (ERROR, [], 1),
+        (WARNING, [], 1),
+        (INFO, [], 0),
+        (INFO, ["--fail-on", "info"], 1),
+        (WARNING, ["--fail-on", "error"], 0),
+        (ERROR, ["--fail-on", "error"], 1),
+        (ERROR, ["--exit-zero"], 0),
+        (WARNING, ["--severity", "error"], 0),
+        (ERROR, ["--ignore", "mode"], 0),
+        (ERROR, ["--no-cache"], 1),
+    ],
+)
 def test_exit_status(text: str, options: list[str], status: int) -> None:
     Path("bad.py").write_text(text)
     assert run([".", *options]) == status
@@ -69,21 +83,26 @@ def test_severity_hides_what_is_lower(capsys: pytest.CaptureFixture[str]) -> Non
     assert [rule for _, rule in found(capsys, ".", "--severity", "warning")] == rules[:2]
 
 
-@pytest.mark.parametrize("options, rules", [
-    (["--select", "left-frozen,style-matter"], ["left-frozen", "style-matter"]),
-    (["--select", "left-frozen", "--select", "style-matter"], ["left-frozen", "style-matter"]),
-    (["--select", "mode"], ["left-frozen", "left-in-eval"]),
-    (["--select", "optimizer", "--extend-select", "left-frozen"], ["left-frozen", "style-matter"]),
-    (["--ignore", "mode"], ["style-matter"]),
-])
+@pytest.mark.parametrize(
+    "options, rules",
+    [
+        (["--select", "left-frozen,style-matter"], ["left-frozen", "style-matter"]),
+        (["--select", "left-frozen", "--select", "style-matter"], ["left-frozen", "style-matter"]),
+        (["--select", "mode"], ["left-frozen", "left-in-eval"]),
+        (["--select", "optimizer", "--extend-select", "left-frozen"], ["left-frozen", "style-matter"]),
+        (["--ignore", "mode"], ["style-matter"]),
+    ],
+)
 def test_choice_of_rules(options: list[str], rules: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     Path("bad.py").write_text(ERROR + WARNING + INFO)
     assert [rule for _, rule in found(capsys, "bad.py", *options)] == rules
 
 
 def test_configuration_of_the_nearest_pyproject(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("pyproject.toml").write_text('[tool.freezelint]\nexclude = ["old"]\nfail-on = "error"\n'
-                                      '[tool.freezelint.per-file-ignores]\n"*_test.py" = ["mode"]\n')
+    Path("pyproject.toml").write_text(
+        '[tool.freezelint]\nexclude = ["old"]\nfail-on = "error"\n'
+        '[tool.freezelint.per-file-ignores]\n"*_test.py" = ["mode"]\n'
+    )
     for name in ("old/a.py", "old_test.py", "sub/b_test.py", "sub/c.py"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text(WARNING)
@@ -97,20 +116,23 @@ def test_configuration_of_the_nearest_pyproject(capsys: pytest.CaptureFixture[st
     assert found(capsys, "sub") == []
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--selct", "x"], "--select"),
-    (["--select", "left-frozne", "."], "no rule is called 'left-frozne': did you mean 'left-frozen'?"),
-    (["--ignore", "optimiser", "."], "did you mean 'optimizer'?"),
-    (["--severity", "warn", "."], "'warning'"),
-    (["--output-format", "jsn", "."], "'json'"),
-    (["--jobs", "0", "."], "--jobs"),
-    (["explian", "left-frozen"], "did you mean 'explain'?"),
-    (["explain", "left-frozne"], "did you mean 'left-frozen'?"),
-    (["explain"], "Missing argument"),
-    (["-", "bad.py"], "cannot be checked together"),
-    (["bad.py", "--stdin-filename", "a.py"], "needs `-`"),
-    (["new-rule", "optimiser", "a-b"], "there is no folder src/freezelint/rules"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--selct", "x"], "--select"),
+        (["--select", "left-frozne", "."], "no rule is called 'left-frozne': did you mean 'left-frozen'?"),
+        (["--ignore", "optimiser", "."], "did you mean 'optimizer'?"),
+        (["--severity", "warn", "."], "'warning'"),
+        (["--output-format", "jsn", "."], "'json'"),
+        (["--jobs", "0", "."], "--jobs"),
+        (["explian", "left-frozen"], "did you mean 'explain'?"),
+        (["explain", "left-frozne"], "did you mean 'left-frozen'?"),
+        (["explain"], "Missing argument"),
+        (["-", "bad.py"], "cannot be checked together"),
+        (["bad.py", "--stdin-filename", "a.py"], "needs `-`"),
+        (["new-rule", "optimiser", "a-b"], "there is no folder src/freezelint/rules"),
+    ],
+)
 def test_wrong_use(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     captured = capsys.readouterr()
@@ -130,8 +152,12 @@ def test_bad_files_do_not_stop_the_others(capsys: pytest.CaptureFixture[str]) ->
     Path("latin.py").write_bytes(b"x = '\xe9'\n")
     assert run([".", "missing.py"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    for start in ("null.py:1:1: error read-error: ", "latin.py:1:1: error read-error: ",
-                  "missing.py:1:1: error read-error: ", "bad.py:1:6: error left-frozen: "):
+    for start in (
+        "null.py:1:1: error read-error: ",
+        "latin.py:1:1: error read-error: ",
+        "missing.py:1:1: error read-error: ",
+        "bad.py:1:6: error left-frozen: ",
+    ):
         assert sum(line.startswith(start) for line in lines) == 1
     assert lines[-1] == "4 findings (4 errors) in 4 files; 5 files checked"
 
@@ -161,13 +187,23 @@ def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert "interrupted" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("choice, environment, colored", [
-    ("auto", {}, False), ("always", {}, True), ("never", {"FORCE_COLOR": "1"}, False),
-    ("auto", {"FORCE_COLOR": "1"}, True),
-    ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
-])
-def test_color(choice: str, environment: dict[str, str], colored: bool, monkeypatch: pytest.MonkeyPatch,
-               capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "choice, environment, colored",
+    [
+        ("auto", {}, False),
+        ("always", {}, True),
+        ("never", {"FORCE_COLOR": "1"}, False),
+        ("auto", {"FORCE_COLOR": "1"}, True),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_color(
+    choice: str,
+    environment: dict[str, str],
+    colored: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -197,7 +233,8 @@ def test_rules_and_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == (
         "mode:\n  left-frozen   error    What left-frozen finds.\n"
         "  left-in-eval  warning  What left-in-eval finds.\n"
-        "optimizer:\n  style-matter  info     What style-matter finds.\n")
+        "optimizer:\n  style-matter  info     What style-matter finds.\n"
+    )
     assert run(["explain", "left-frozen"]) == 0
     assert capsys.readouterr().out == "left-frozen (error, group mode)\n\nWhat left-frozen finds.\n\nWhy\nBecause.\n"
     assert run(["explain", "read-error"]) == 0
@@ -221,8 +258,13 @@ def test_new_rule(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def shell(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
     """freezelint in a process of its own, with the real rules."""
-    return subprocess.run([sys.executable, "-m", "freezelint", *arguments], input=stdin, capture_output=True,
-                          env={**os.environ, **environment}, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "freezelint", *arguments],
+        input=stdin,
+        capture_output=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
 
 
 def test_module_and_version() -> None:
@@ -271,8 +313,9 @@ def test_a_name_that_the_terminal_cannot_show() -> None:
 def test_a_reader_that_goes_away() -> None:
     for number in range(3000):
         Path(f"missing_{number}.py").write_bytes(b"\0")
-    with subprocess.Popen([sys.executable, "-m", "freezelint", "."], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "freezelint", "."], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
         process.stdout.close()

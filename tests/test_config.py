@@ -62,20 +62,23 @@ def test_nearest_file_with_a_table_wins(folder: Path) -> None:
     assert config.find(inner).ignore == ()
 
 
-@pytest.mark.parametrize("text, message", [
-    ("[tool.freezelint]\nselct = []", "unknown key 'selct' in [tool.freezelint]: did you mean 'select'?"),
-    ("[tool.freezelint]\nper_file_ignores = {}", "did you mean 'per-file-ignores'?"),
-    ("[tool.freezelint]\nignore = ['left-frozne']", "no rule is called 'left-frozne': did you mean 'left-frozen'?"),
-    ("[tool.freezelint]\nignore = 'left-frozen'", "ignore: must be a list of strings, not 'left-frozen'"),
-    ("[tool.freezelint]\nselect = [1]", "select: must be a list of strings"),
-    ("[tool.freezelint]\nseverity = 'warn'", "unknown severity 'warn': did you mean 'warning'?"),
-    ("[tool.freezelint]\nfail-on = 3", "unknown severity 3: use one of error, info, warning"),
-    ("[tool.freezelint]\nper-file-ignores = ['a']", "per-file-ignores: must be a table"),
-    ("[tool.freezelint.per-file-ignores]\n'a' = ['left-frozne']", "did you mean 'left-frozen'?"),
-    ("[tool.freezelint]\nexclude = ['!']", "bad pattern in '!'"),
-    ("[tool]\nfreezelint = 1", "must be a table"),
-    ("[tool.freezelint\n", "is not valid TOML"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[tool.freezelint]\nselct = []", "unknown key 'selct' in [tool.freezelint]: did you mean 'select'?"),
+        ("[tool.freezelint]\nper_file_ignores = {}", "did you mean 'per-file-ignores'?"),
+        ("[tool.freezelint]\nignore = ['left-frozne']", "no rule is called 'left-frozne': did you mean 'left-frozen'?"),
+        ("[tool.freezelint]\nignore = 'left-frozen'", "ignore: must be a list of strings, not 'left-frozen'"),
+        ("[tool.freezelint]\nselect = [1]", "select: must be a list of strings"),
+        ("[tool.freezelint]\nseverity = 'warn'", "unknown severity 'warn': did you mean 'warning'?"),
+        ("[tool.freezelint]\nfail-on = 3", "unknown severity 3: use one of error, info, warning"),
+        ("[tool.freezelint]\nper-file-ignores = ['a']", "per-file-ignores: must be a table"),
+        ("[tool.freezelint.per-file-ignores]\n'a' = ['left-frozne']", "did you mean 'left-frozen'?"),
+        ("[tool.freezelint]\nexclude = ['!']", "bad pattern in '!'"),
+        ("[tool]\nfreezelint = 1", "must be a table"),
+        ("[tool.freezelint\n", "is not valid TOML"),
+    ],
+)
 def test_wrong_settings_are_refused_in_one_line(folder: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         loaded(folder, text)

@@ -42,7 +42,7 @@ def imports(file: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package[:len(package) - node.level + 1] if node.level else []
+            base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             if module == freezelint.__name__:
                 yield from (f"{module}.{alias.name}" for alias in node.names)
@@ -75,8 +75,9 @@ def modules_after(code: str, tmp_path: Path) -> set[str]:
     return set(done.stdout.rpartition("loaded:")[2].split())
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["rules"], ["check", "empty"], ["missing.py"]],
-                         ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["rules"], ["check", "empty"], ["missing.py"]], ids=" ".join
+)
 def test_start_up_imports_neither_parser_nor_torch(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     loaded = modules_after(f"from freezelint.__main__ import run; run({arguments!r})", tmp_path)

@@ -125,31 +125,40 @@ def error(path: Path) -> Finding:
     return finding
 
 
-@pytest.mark.parametrize("data, expected", [
-    (b"", ""),
-    ("é = 1\n".encode(), "é = 1\n"),
-    (b"\xef\xbb\xbfx = 1\n", "x = 1\n"),
-    (b"# coding: latin-1\nx = '\xe9'\n", "# coding: latin-1\nx = 'é'\n"),
-    (b"#!/bin/python\n# -*- coding: cp1252 -*-\nx = '\x80'\n", "#!/bin/python\n# -*- coding: cp1252 -*-\nx = '€'\n"),
-    ("# coding: shift_jis\nx = '日'\n".encode("shift_jis"), "# coding: shift_jis\nx = '日'\n"),
-])
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (b"", ""),
+        ("é = 1\n".encode(), "é = 1\n"),
+        (b"\xef\xbb\xbfx = 1\n", "x = 1\n"),
+        (b"# coding: latin-1\nx = '\xe9'\n", "# coding: latin-1\nx = 'é'\n"),
+        (
+            b"#!/bin/python\n# -*- coding: cp1252 -*-\nx = '\x80'\n",
+            "#!/bin/python\n# -*- coding: cp1252 -*-\nx = '€'\n",
+        ),
+        ("# coding: shift_jis\nx = '日'\n".encode("shift_jis"), "# coding: shift_jis\nx = '日'\n"),
+    ],
+)
 def test_declared_encodings(folder: Path, data: bytes, expected: str) -> None:
     (folder / "a.py").write_bytes(data)
     assert text(Path("a.py")) == expected
 
 
-@pytest.mark.parametrize("data, line, message", [
-    (b"x = 1\ny = '\xe9'\n", 2, "is not valid UTF-8 on line 2 (byte 0xe9)"),
-    (b"x = 1\n\n\ny = '\xe9'\n", 4, "is not valid utf-8 on line 4 (byte 0xe9)"),
-    (b"x = 1\ny = '\0'\n", 2, "holds a null byte on line 2"),
-    ("x = 1\n".encode("utf-16"), 1, "is UTF-16"),
-    (b"# coding: klingon\n", 1, "declares an encoding that cannot be used (unknown encoding: klingon)"),
-    (b"# coding: hex\nx = 1\n", 1, "declares an encoding that cannot be used"),
-    (b"# coding: undefined\nx = 1\n", 1, "declares an encoding that cannot be used"),
-    (b"\xef\xbb\xbf# coding: latin-1\n", 1, "declares an encoding that cannot be used"),
-    (b"\xef\xbb\xbfx = 1\n\ny = '\xe9'\n", 3, "(byte 0xe9)"),
-    (b"# coding: ascii\nx = '\xe9'\n", 2, "is not valid ascii on line 2"),
-])
+@pytest.mark.parametrize(
+    "data, line, message",
+    [
+        (b"x = 1\ny = '\xe9'\n", 2, "is not valid UTF-8 on line 2 (byte 0xe9)"),
+        (b"x = 1\n\n\ny = '\xe9'\n", 4, "is not valid utf-8 on line 4 (byte 0xe9)"),
+        (b"x = 1\ny = '\0'\n", 2, "holds a null byte on line 2"),
+        ("x = 1\n".encode("utf-16"), 1, "is UTF-16"),
+        (b"# coding: klingon\n", 1, "declares an encoding that cannot be used (unknown encoding: klingon)"),
+        (b"# coding: hex\nx = 1\n", 1, "declares an encoding that cannot be used"),
+        (b"# coding: undefined\nx = 1\n", 1, "declares an encoding that cannot be used"),
+        (b"\xef\xbb\xbf# coding: latin-1\n", 1, "declares an encoding that cannot be used"),
+        (b"\xef\xbb\xbfx = 1\n\ny = '\xe9'\n", 3, "(byte 0xe9)"),
+        (b"# coding: ascii\nx = '\xe9'\n", 2, "is not valid ascii on line 2"),
+    ],
+)
 def test_undecodable_bytes(folder: Path, data: bytes, line: int, message: str) -> None:
     (folder / "a.py").write_bytes(data)
     finding = error(Path("a.py"))

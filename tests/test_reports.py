@@ -10,19 +10,34 @@ from freezelint.finding import Edit, Finding, Fix, Severity, Site
 from freezelint.report.base import FORMATS, Report, Style, renderer
 
 FILES = {
-    "model.py": ["class Net:", "    def freeze(self):", "        for p in self.layer4.parameters():",
-                 "            p.requires_grad = False"],
-    "train.py": ["optimizer = SGD(net.parameters())", "net.unfreeze(", "    'layer4')", "\tnet.step('日本', π)",
-                 "x" * 300 + "FAULT" + "y" * 300, "a\x1b[31mb = 1"],
+    "model.py": [
+        "class Net:",
+        "    def freeze(self):",
+        "        for p in self.layer4.parameters():",
+        "            p.requires_grad = False",
+    ],
+    "train.py": [
+        "optimizer = SGD(net.parameters())",
+        "net.unfreeze(",
+        "    'layer4')",
+        "\tnet.step('日本', π)",
+        "x" * 300 + "FAULT" + "y" * 300,
+        "a\x1b[31mb = 1",
+    ],
 }
 
 STORY = Finding(
-    "unfreeze-not-in-optimizer", Severity.ERROR, "layer4 is unfrozen here, but no optimizer holds it",
+    "unfreeze-not-in-optimizer",
+    Severity.ERROR,
+    "layer4 is unfrozen here, but no optimizer holds it",
     Site("train.py", 2, 1, 3, 14),
-    related=(Site("model.py", 4, 13, 4, 36, message="frozen here"),
-             Site("train.py", 1, 13, 1, 34, message="optimizer built here"),
-             Site("gone.py", 1, message="a file that is not at hand")),
-    when="args.freeze", confirm="compare layer4.weight before and after a step:\nit has not moved",
+    related=(
+        Site("model.py", 4, 13, 4, 36, message="frozen here"),
+        Site("train.py", 1, 13, 1, 34, message="optimizer built here"),
+        Site("gone.py", 1, message="a file that is not at hand"),
+    ),
+    when="args.freeze",
+    confirm="compare layer4.weight before and after a step:\nit has not moved",
     source_line="net.unfreeze(",
 )
 
@@ -69,15 +84,22 @@ def test_color_changes_nothing_but_color() -> None:
 def test_brief() -> None:
     assert written(STORY, style=Style(brief=True)) == (
         "train.py:2:1: error unfreeze-not-in-optimizer: layer4 is unfrozen here, but no optimizer holds it "
-        "(when args.freeze)\n")
+        "(when args.freeze)\n"
+    )
 
 
-@pytest.mark.parametrize("findings, files, line", [
-    ([], 0, "no findings; 0 files checked"),
-    ([], 1, "no findings; 1 file checked"),
-    ([STORY, at(Site("a.py", 1)), at(Site("a.py", 2))], 3,
-     "3 findings (1 error, 2 warnings) in 2 files; 3 files checked"),
-])
+@pytest.mark.parametrize(
+    "findings, files, line",
+    [
+        ([], 0, "no findings; 0 files checked"),
+        ([], 1, "no findings; 1 file checked"),
+        (
+            [STORY, at(Site("a.py", 1)), at(Site("a.py", 2))],
+            3,
+            "3 findings (1 error, 2 warnings) in 2 files; 3 files checked",
+        ),
+    ],
+)
 def test_closing_line(findings: list[Finding], files: int, line: str) -> None:
     assert written(*findings, files=files).splitlines()[-1] == line
 
@@ -93,20 +115,35 @@ def test_underline_stands_below_wide_characters_and_tabs() -> None:
 def test_long_lines_are_cut_around_the_site() -> None:
     frame = written(at(Site("train.py", 5, 301, 5, 306))).splitlines()[1:3]
     assert all(len(line) < 180 for line in frame)
-    assert frame[0][frame[1].index("^"):].startswith("FAULTyyy")
+    assert frame[0][frame[1].index("^") :].startswith("FAULTyyy")
     assert frame[1].count("^") == 5
 
 
-@pytest.mark.parametrize("site", [Site("train.py", 99), Site("train.py", 0), Site("train.py", 1, 99, 1, 120),
-                                  Site("train.py", 2, 5, 1, 1), Site("train.py", 5, 400, 9, 1)])
+@pytest.mark.parametrize(
+    "site",
+    [
+        Site("train.py", 99),
+        Site("train.py", 0),
+        Site("train.py", 1, 99, 1, 120),
+        Site("train.py", 2, 5, 1, 1),
+        Site("train.py", 5, 400, 9, 1),
+    ],
+)
 def test_sites_beside_the_text_do_no_harm(site: Site) -> None:
     assert written(at(site)).startswith(f"train.py:{site.line}:{site.column}: warning some-rule: here\n")
 
 
 def test_nothing_acts_on_the_terminal() -> None:
     evil = "a\x1b[2J\n\r\x9b\u202e\udc80b"
-    finding = Finding("some-rule", Severity.INFO, evil, Site(f"{evil}.py", 1), related=(Site(evil, 1, message=evil),),
-                      when=evil, confirm=evil)
+    finding = Finding(
+        "some-rule",
+        Severity.INFO,
+        evil,
+        Site(f"{evil}.py", 1),
+        related=(Site(evil, 1, message=evil),),
+        when=evil,
+        confirm=evil,
+    )
     for style in (Style(), Style(brief=True)):
         text = written(finding, at(Site("train.py", 6, 1, 6, 3)), style=style)
         assert all(character.isprintable() or character == "\n" for character in text)
@@ -124,16 +161,23 @@ def test_json_contract() -> None:
     fingerprint = finding.pop("fingerprint")
     assert len(fingerprint) == 16 and int(fingerprint, 16) >= 0
     assert finding == {
-        "rule": "unfreeze-not-in-optimizer", "severity": "error",
+        "rule": "unfreeze-not-in-optimizer",
+        "severity": "error",
         "message": "layer4 is unfrozen here, but no optimizer holds it",
-        "path": "train.py", "cell": None, "line": 2, "column": 1, "end_line": 3, "end_column": 14,
+        "path": "train.py",
+        "cell": None,
+        "line": 2,
+        "column": 1,
+        "end_line": 3,
+        "end_column": 14,
         "when": "args.freeze",
         "related": [
             {"path": "model.py", "cell": None, "line": 4, "column": 13, "message": "frozen here"},
             {"path": "train.py", "cell": None, "line": 1, "column": 13, "message": "optimizer built here"},
             {"path": "gone.py", "cell": None, "line": 1, "column": 1, "message": "a file that is not at hand"},
         ],
-        "fix": None, "url": "docs/rules/unfreeze-not-in-optimizer.md",
+        "fix": None,
+        "url": "docs/rules/unfreeze-not-in-optimizer.md",
     }
 
 
@@ -142,8 +186,11 @@ def test_json_fix_and_point() -> None:
     finding = Finding("some-rule", Severity.INFO, "m", Site("a.py", 3, 4), fix=fix)
     (listed,) = json.loads(written(finding, form="json"))
     assert (listed["end_line"], listed["end_column"]) == (3, 4)
-    assert listed["fix"] == {"applicability": "safe", "message": "correct the name", "edits": [
-        {"path": "a.py", "cell": None, "line": 1, "column": 2, "end_line": 1, "end_column": 5, "text": "x"}]}
+    assert listed["fix"] == {
+        "applicability": "safe",
+        "message": "correct the name",
+        "edits": [{"path": "a.py", "cell": None, "line": 1, "column": 2, "end_line": 1, "end_column": 5, "text": "x"}],
+    }
     assert json.loads(written(form="json")) == []
 
 

@@ -21,9 +21,14 @@ CASE_FILES = sorted(FIXTURES.glob("*.md"))
 RULES = all_rules()
 
 every_rule = pytest.mark.parametrize("rule", [pytest.param(rule, id=slug) for slug, rule in RULES.items()])
-every_case = pytest.mark.parametrize("slug, case", [
-    pytest.param(file.stem, case, id=f"{file.stem}:{case.line} {case.title}")
-    for file in CASE_FILES for case in casefile.read(file)])
+every_case = pytest.mark.parametrize(
+    "slug, case",
+    [
+        pytest.param(file.stem, case, id=f"{file.stem}:{case.line} {case.title}")
+        for file in CASE_FILES
+        for case in casefile.read(file)
+    ],
+)
 
 
 def found_in(folder: Path, settings: Config) -> list[Finding]:

@@ -30,57 +30,77 @@ def _here(folder: Path) -> None:
     pass
 
 
-@pytest.mark.parametrize("text", [
-    "x = 'FAULT(left-frozen)'  # freezelint: ignore[left-frozen]\n",
-    "x = 'FAULT(left-frozen)'  # freezelint:ignore [ left-frozen ] because\n",
-    "x = 'FAULT(left-frozen)'  # noqa  # freezelint: ignore[left-frozen]\n",
-    "x = 'FAULT(left-frozen)'  # freezelint: ignore\n",
-    "x = 'FAULT(left-frozen) FAULT(left-in-eval)'  # freezelint: ignore[left-frozen, left-in-eval]\n",
-    "# freezelint: ignore[left-frozen]\nx = 'FAULT(left-frozen)'\n",
-    "# freezelint: ignore[left-frozen]\n# and why\nx = 'FAULT(left-frozen)'\n",
-    "if x:\n    # freezelint: ignore[left-frozen]\n    x = 'FAULT(left-frozen)'\n",
-    "# freezelint: ignore-file\n\n\nx = 'FAULT(left-frozen)'\n",
-    "x = 'FAULT(left-frozen)'\n# freezelint: ignore-file[left-frozen]\n",
-    "x = (1,\n     'FAULT(left-frozen)',\n)  # freezelint: ignore[left-frozen]\n",
-    "x = (  # freezelint: ignore[left-frozen]\n     'FAULT(left-frozen)',\n)\n",
-    "# freezelint: ignore[left-frozen]\nx = (1,\n     'FAULT(left-frozen)',\n)\n",
-    "x = (1,\n     # freezelint: ignore[left-frozen]\n     'FAULT(left-frozen)',\n)\n",
-    "x = ('FAULT(left-frozen:3)',\n     1,  # freezelint: ignore[left-frozen]\n)\n",
-    "x = 'FAULT(left-frozen)'  # freezelint: ignore[left-frozen]\r\ny = 1\r\n",
-    "x = '\f\u2028'\ny = 'FAULT(left-frozen)'  # freezelint: ignore[left-frozen]\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = 'FAULT(left-frozen)'  # freezelint: ignore[left-frozen]\n",
+        "x = 'FAULT(left-frozen)'  # freezelint:ignore [ left-frozen ] because\n",
+        "x = 'FAULT(left-frozen)'  # noqa  # freezelint: ignore[left-frozen]\n",
+        "x = 'FAULT(left-frozen)'  # freezelint: ignore\n",
+        "x = 'FAULT(left-frozen) FAULT(left-in-eval)'  # freezelint: ignore[left-frozen, left-in-eval]\n",
+        "# freezelint: ignore[left-frozen]\nx = 'FAULT(left-frozen)'\n",
+        "# freezelint: ignore[left-frozen]\n# and why\nx = 'FAULT(left-frozen)'\n",
+        "if x:\n    # freezelint: ignore[left-frozen]\n    x = 'FAULT(left-frozen)'\n",
+        "# freezelint: ignore-file\n\n\nx = 'FAULT(left-frozen)'\n",
+        "x = 'FAULT(left-frozen)'\n# freezelint: ignore-file[left-frozen]\n",
+        "x = (1,\n     'FAULT(left-frozen)',\n)  # freezelint: ignore[left-frozen]\n",
+        "x = (  # freezelint: ignore[left-frozen]\n     'FAULT(left-frozen)',\n)\n",
+        "# freezelint: ignore[left-frozen]\nx = (1,\n     'FAULT(left-frozen)',\n)\n",
+        "x = (1,\n     # freezelint: ignore[left-frozen]\n     'FAULT(left-frozen)',\n)\n",
+        "x = ('FAULT(left-frozen:3)',\n     1,  # freezelint: ignore[left-frozen]\n)\n",
+        "x = 'FAULT(left-frozen)'  # freezelint: ignore[left-frozen]\r\ny = 1\r\n",
+        "x = '\f\u2028'\ny = 'FAULT(left-frozen)'  # freezelint: ignore[left-frozen]\n",
+    ],
+)
 def test_suppressed(text: str) -> None:
     assert checked(text) == []
 
 
-@pytest.mark.parametrize("text, left", [
-    ("x = 'FAULT(left-frozen)'  # freezelint: ignore[style-matter]\n", [(1, "left-frozen"), (1, "unused-suppression")]),
-    ("x = 'FAULT(left-frozen) # freezelint: ignore'\n", [(1, "left-frozen")]),
-    ("'''\n# freezelint: ignore-file\n'''\nx = 'FAULT(left-frozen)'\n", [(4, "left-frozen")]),
-    ("# freezelint: ignore\n\nx = 'FAULT(left-frozen)'\n", [(1, "unused-suppression"), (3, "left-frozen")]),
-    ("x = 1  # freezelint: ignore\ny = 'FAULT(left-frozen)'\n", [(1, "unused-suppression"), (2, "left-frozen")]),
-    ("def f():  # FAULT(left-frozen:3)\n    x = 1\n    y = 2  # freezelint: ignore\n",
-     [(1, "left-frozen"), (3, "unused-suppression")]),
-    ("for x in y:  # freezelint: ignore\n    z = 'FAULT(left-frozen)'\n",
-     [(1, "unused-suppression"), (2, "left-frozen")]),
-])
+@pytest.mark.parametrize(
+    "text, left",
+    [
+        (
+            "x = 'FAULT(left-frozen)'  # freezelint: ignore[style-matter]\n",
+            [(1, "left-frozen"), (1, "unused-suppression")],
+        ),
+        ("x = 'FAULT(left-frozen) # freezelint: ignore'\n", [(1, "left-frozen")]),
+        ("'''\n# freezelint: ignore-file\n'''\nx = 'FAULT(left-frozen)'\n", [(4, "left-frozen")]),
+        ("# freezelint: ignore\n\nx = 'FAULT(left-frozen)'\n", [(1, "unused-suppression"), (3, "left-frozen")]),
+        ("x = 1  # freezelint: ignore\ny = 'FAULT(left-frozen)'\n", [(1, "unused-suppression"), (2, "left-frozen")]),
+        (
+            "def f():  # FAULT(left-frozen:3)\n    x = 1\n    y = 2  # freezelint: ignore\n",
+            [(1, "left-frozen"), (3, "unused-suppression")],
+        ),
+        (
+            "for x in y:  # freezelint: ignore\n    z = 'FAULT(left-frozen)'\n",
+            [(1, "unused-suppression"), (2, "left-frozen")],
+        ),
+    ],
+)
 def test_not_suppressed(text: str, left: list[tuple[int, str]]) -> None:
     assert checked(text) == left
 
 
-@pytest.mark.parametrize("comment, message", [
-    ("ignore", "`# freezelint: ignore` suppresses nothing: remove it"),
-    ("ignore-file", "`# freezelint: ignore-file` suppresses nothing: remove it"),
-    ("ignore[left-frozen]", "no left-frozen is found here: remove it from `# freezelint: ignore[left-frozen]`"),
-    ("ignore[left-frozne]", "names no rule 'left-frozne': did you mean 'left-frozen'?"),
-    ("ignored[left-frozen]", "unknown directive 'ignored': did you mean 'ignore'?"),
-    ("ignore[left-frozen", "the closing bracket is missing"),
-    ("ignore[]", "the list of rules is empty"),
-])
+@pytest.mark.parametrize(
+    "comment, message",
+    [
+        ("ignore", "`# freezelint: ignore` suppresses nothing: remove it"),
+        ("ignore-file", "`# freezelint: ignore-file` suppresses nothing: remove it"),
+        ("ignore[left-frozen]", "no left-frozen is found here: remove it from `# freezelint: ignore[left-frozen]`"),
+        ("ignore[left-frozne]", "names no rule 'left-frozne': did you mean 'left-frozen'?"),
+        ("ignored[left-frozen]", "unknown directive 'ignored': did you mean 'ignore'?"),
+        ("ignore[left-frozen", "the closing bracket is missing"),
+        ("ignore[]", "the list of rules is empty"),
+    ],
+)
 def test_useless_comments_are_reported(comment: str, message: str) -> None:
     (finding,) = findings_in(f"x = 1  # freezelint: {comment}\n")
     assert (finding.rule, str(finding.severity), finding.site.line, finding.site.column) == (
-        "unused-suppression", "warning", 1, 8)
+        "unused-suppression",
+        "warning",
+        1,
+        8,
+    )
     assert message in finding.message
 
 

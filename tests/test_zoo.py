@@ -34,7 +34,17 @@ def test_resnet18_has_62_parameters_and_the_children_in_order() -> None:
     assert len(parameters(resnet)) == 62
     assert parameters(resnet)[:4] == ["conv1.weight", "bn1.weight", "bn1.bias", "layer1.0.conv1.weight"]
     assert resnet.children == (
-        "conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc")
+        "conv1",
+        "bn1",
+        "relu",
+        "maxpool",
+        "layer1",
+        "layer2",
+        "layer3",
+        "layer4",
+        "avgpool",
+        "fc",
+    )
     assert resnet.layers["layer4.1.bn2"] == Layer("BatchNorm2d", ("weight", "bias"))
     assert resnet.head == "fc" and resnet.exact and not resnet.tied
 
@@ -43,30 +53,39 @@ def test_resnet50_has_161_parameters() -> None:
     assert len(parameters(model("torchvision.resnet50"))) == 161
 
 
-@pytest.mark.parametrize(("name", "head"), [
-    ("torchvision.alexnet", "classifier.6"),
-    ("torchvision.vgg16", "classifier.6"),
-    ("torchvision.densenet121", "classifier"),
-    ("torchvision.inception_v3", "fc"),
-    ("torchvision.mobilenet_v2", "classifier.1"),
-    ("torchvision.efficientnet_b0", "classifier.1"),
-    ("torchvision.convnext_tiny", "classifier.2"),
-    ("torchvision.squeezenet1_0", "classifier.1"),
-    ("torchvision.regnet_y_400mf", "fc"),
-    ("torchvision.swin_t", "head"),
-    ("torchvision.vit_b_16", "heads.head"),
-    ("torchvision.deeplabv3_resnet50", "classifier.4"),
-    ("torchvision.fasterrcnn_resnet50_fpn", "roi_heads.box_predictor.cls_score"),
-    ("torchvision.raft_large", ""),
-])
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("torchvision.alexnet", "classifier.6"),
+        ("torchvision.vgg16", "classifier.6"),
+        ("torchvision.densenet121", "classifier"),
+        ("torchvision.inception_v3", "fc"),
+        ("torchvision.mobilenet_v2", "classifier.1"),
+        ("torchvision.efficientnet_b0", "classifier.1"),
+        ("torchvision.convnext_tiny", "classifier.2"),
+        ("torchvision.squeezenet1_0", "classifier.1"),
+        ("torchvision.regnet_y_400mf", "fc"),
+        ("torchvision.swin_t", "head"),
+        ("torchvision.vit_b_16", "heads.head"),
+        ("torchvision.deeplabv3_resnet50", "classifier.4"),
+        ("torchvision.fasterrcnn_resnet50_fpn", "roi_heads.box_predictor.cls_score"),
+        ("torchvision.raft_large", ""),
+    ],
+)
 def test_head(name: str, head: str) -> None:
     assert model(name).head == head
 
 
-@pytest.mark.parametrize(("name", "batchnorm"), [
-    ("torchvision.vgg11", False), ("torchvision.vgg11_bn", True), ("torchvision.vit_b_16", False),
-    ("torchvision.mobilenet_v3_small", True), ("torchvision.convnext_tiny", False),
-])
+@pytest.mark.parametrize(
+    ("name", "batchnorm"),
+    [
+        ("torchvision.vgg11", False),
+        ("torchvision.vgg11_bn", True),
+        ("torchvision.vit_b_16", False),
+        ("torchvision.mobilenet_v3_small", True),
+        ("torchvision.convnext_tiny", False),
+    ],
+)
 def test_batchnorm(name: str, batchnorm: bool) -> None:
     assert ("BatchNorm2d" in kinds(model(name))) == batchnorm
     assert zoo.family_traits(*name.split("."))[0] == ("yes" if batchnorm else "no")
@@ -93,8 +112,7 @@ def test_auxiliary_heads_depend_on_weights() -> None:
     with_weights = zoo.architecture("torchvision", "googlenet")
     without = zoo.architecture("torchvision", "googlenet", pretrained=False)
     assert "aux1.fc2" not in with_weights.layers and "aux1.fc2" in without.layers
-    assert zoo.architecture("torchvision", "resnet18", pretrained=False).layers == model(
-        "torchvision.resnet18").layers
+    assert zoo.architecture("torchvision", "resnet18", pretrained=False).layers == model("torchvision.resnet18").layers
 
 
 def test_unknown_names() -> None:
@@ -118,8 +136,12 @@ def test_every_model_loads(library: str) -> None:
         assert found.layers and found.children, name
         names = set(parameters(found)) | {other for _, other in found.tied}
         assert all(pair in names for tie in found.tied for pair in tie), name
-        below = {path[:i] for path in [*found.layers, *names] for i in range(len(path) + 1)
-                 if i == len(path) or path[i] == "."}
+        below = {
+            path[:i]
+            for path in [*found.layers, *names]
+            for i in range(len(path) + 1)
+            if i == len(path) or path[i] == "."
+        }
         assert {found.head, *found.repeats, *found.frozen} <= below | {""}, name
 
 

@@ -90,7 +90,7 @@ def _chained(first: Source, rest: Iterator[Source]) -> Iterator[Source]:
 def _in_processes(files: Sequence[Path], rules: Collection[str], jobs: int) -> Batch:
     """Analyse stretches of the list side by side. Imports are followed on disk, so no stretch needs another."""
     size = max(1, -(-len(files) // (jobs * 4)))
-    stretches = [files[start:start + size] for start in range(0, len(files), size)]
+    stretches = [files[start : start + size] for start in range(0, len(files), size)]
     whole = Batch()
     with ProcessPoolExecutor(min(jobs, len(stretches))) as pool:
         pending = [(stretch, pool.submit(_analyse_files, stretch, tuple(rules))) for stretch in stretches]

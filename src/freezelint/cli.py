@@ -103,8 +103,13 @@ def check(paths: tuple[Path, ...], **options: Any) -> int:
     try:
         config = settings.Config() if options["isolated"] else settings.find(_common_folder(paths))
         config = config.overridden(
-            select=options["select"], extend_select=options["extend_select"], ignore=options["ignore"],
-            exclude=options["exclude"], severity=_level(options["severity"]), fail_on=_level(options["fail_on"]))
+            select=options["select"],
+            extend_select=options["extend_select"],
+            ignore=options["ignore"],
+            exclude=options["exclude"],
+            severity=_level(options["severity"]),
+            fail_on=_level(options["fail_on"]),
+        )
     except settings.ConfigError as error:
         raise WrongUse(str(error)) from None
     if options["show_files"]:
@@ -134,8 +139,11 @@ def _check(paths: tuple[Path, ...], config: Any, from_stdin: bool, options: dict
         for rule, count in report.statistics():
             print(f"{count:>6}  {rule}", file=sys.stderr)
     if options["verbose"]:
-        print(f"configuration: {config.file or 'none'}; rules: {len(config.rules())}; files: {report.files}; "
-              f"{time.perf_counter() - started:.2f} s", file=sys.stderr)
+        print(
+            f"configuration: {config.file or 'none'}; rules: {len(config.rules())}; files: {report.files}; "
+            f"{time.perf_counter() - started:.2f} s",
+            file=sys.stderr,
+        )
     if any(finding.rule == INTERNAL_ERROR for finding in report.findings):
         return WRONG_USE
     failed = report.worst is not None and report.worst >= config.fail_on

@@ -63,9 +63,16 @@ class Config:
     fail_on: Severity = Severity.WARNING
     file: Path | None = None
 
-    def overridden(self, *, select: tuple[str, ...] = (), extend_select: tuple[str, ...] = (),
-                   ignore: tuple[str, ...] = (), exclude: tuple[str, ...] = (), severity: Severity | None = None,
-                   fail_on: Severity | None = None) -> Config:
+    def overridden(
+        self,
+        *,
+        select: tuple[str, ...] = (),
+        extend_select: tuple[str, ...] = (),
+        ignore: tuple[str, ...] = (),
+        exclude: tuple[str, ...] = (),
+        severity: Severity | None = None,
+        fail_on: Severity | None = None,
+    ) -> Config:
         """This configuration as the command line changes it; what it does not name stays.
 
         `--select` replaces the file's whole choice of rules, its `ignore` included: who asks for a rule gets it.
@@ -199,8 +206,9 @@ def _pattern(glob: str, where: str, base: Path) -> Pattern:
 def _per_file(value: Any, where: str, base: Path) -> tuple[tuple[Pattern, tuple[str, ...]], ...]:
     if not isinstance(value, dict):
         raise ConfigError(f"{where}: must be a table from a pattern to a list of rules, not {value!r}")
-    return tuple((_pattern(glob, where, base), _names(names, f"{where}.{glob!r}", base))
-                 for glob, names in value.items())
+    return tuple(
+        (_pattern(glob, where, base), _names(names, f"{where}.{glob!r}", base)) for glob, names in value.items()
+    )
 
 
 def _severity(value: Any, where: str, base: Path) -> Severity:

@@ -93,5 +93,14 @@ class Finding:
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Findings as every report lists them: by path, cell, place, rule."""
-    return sorted(findings, key=lambda f: (f.site.path, -1 if f.site.cell is None else f.site.cell,
-                                           f.site.line, f.site.column, f.rule, f.message))
+    return sorted(
+        findings,
+        key=lambda f: (
+            f.site.path,
+            -1 if f.site.cell is None else f.site.cell,
+            f.site.line,
+            f.site.column,
+            f.rule,
+            f.message,
+        ),
+    )

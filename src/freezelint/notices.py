@@ -11,9 +11,9 @@ NOTICES = {
     READ_ERROR: "A file could not be read, or is too large to be checked; every other file is still checked.",
     SYNTAX_ERROR: "A file is not valid Python 3 and is not checked; every other file still is.",
     INTERNAL_ERROR: "freezelint itself failed on a file. Please report it; the other files are still checked. "
-                    "The exit status is 2, and no comment or setting hides it.",
+    "The exit status is 2, and no comment or setting hides it.",
     UNUSED_SUPPRESSION: "A `# freezelint: ignore` comment that suppresses nothing, or that cannot be understood: "
-                        "remove or correct it, or it will hide a fault later.",
+    "remove or correct it, or it will hide a fault later.",
 }
 
 # These mean that a file was not checked at all, so no comment in that file can wave them through.

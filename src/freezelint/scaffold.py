@@ -45,7 +45,7 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
     yield from ()
 '''
 
-CASES = '''# {slug}
+CASES = """# {slug}
 
 A heading per case, a sentence why, then its files. A marked line expects the finding there; every finding that no mark
 expects fails the case. There are at least as many lines marked `ok` as expected findings.
@@ -65,7 +65,7 @@ Why it is.
 ```python
 pass  # ok: the reason
 ```
-'''
+"""
 
 
 class ScaffoldError(ValueError):

@@ -109,8 +109,15 @@ def _directives(token: tokenize.TokenInfo, code_lines: set[int], lines: list[str
         elif slugs == ():
             fault = "the list of rules is empty"
         column = token.start[1] + match.start() + 1
-        yield Directive(line, column, column + len(match[0].rstrip()), match[0].rstrip(), slugs,
-                        None if word == "ignore-file" else target, fault)
+        yield Directive(
+            line,
+            column,
+            column + len(match[0].rstrip()),
+            match[0].rstrip(),
+            slugs,
+            None if word == "ignore-file" else target,
+            fault,
+        )
 
 
 def _line_below(line: int, lines: list[str]) -> int:
@@ -145,8 +152,9 @@ def apply(findings: Iterable[Finding], comments: Mapping[str, Suppressions]) -> 
     return outcome
 
 
-def unused(comments: Mapping[str, Suppressions], outcome: Outcome, *, known: Collection[str],
-           active: Collection[str]) -> Iterator[Finding]:
+def unused(
+    comments: Mapping[str, Suppressions], outcome: Outcome, *, known: Collection[str], active: Collection[str]
+) -> Iterator[Finding]:
     """A warning for every comment that cannot be understood, and for every slug in one that suppressed nothing.
 
     A rule that was not `active` had no chance to fire, so its suppression is not called unused.
@@ -154,15 +162,19 @@ def unused(comments: Mapping[str, Suppressions], outcome: Outcome, *, known: Col
     everything_ran = set(known) <= set(active)
     for path, suppressions in comments.items():
         for directive in suppressions.directives:
-            used = {slug for (file, line, column, slug) in outcome.used
-                    if (file, line, column) == (path, directive.line, directive.column)}
+            used = {
+                slug
+                for (file, line, column, slug) in outcome.used
+                if (file, line, column) == (path, directive.line, directive.column)
+            }
             for message in _complaints(directive, used, known, active, everything_ran):
                 site = Site(path, directive.line, directive.column, directive.line, directive.end_column)
                 yield Finding(UNUSED_SUPPRESSION, Severity.WARNING, message, site, source_line=directive.text)
 
 
-def _complaints(directive: Directive, used: set[str | None], known: Collection[str], active: Collection[str],
-                everything_ran: bool) -> Iterator[str]:
+def _complaints(
+    directive: Directive, used: set[str | None], known: Collection[str], active: Collection[str], everything_ran: bool
+) -> Iterator[str]:
     if directive.fault:
         yield f"`{directive.text}` suppresses nothing: {directive.fault}"
     elif directive.slugs is None:

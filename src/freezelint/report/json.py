@@ -46,5 +46,12 @@ def _fix(fix: Fix) -> dict[str, Any]:
 
 
 def _edit(edit: Edit) -> dict[str, Any]:
-    return {"path": edit.path, "cell": edit.cell, "line": edit.line, "column": edit.column,
-            "end_line": edit.end_line, "end_column": edit.end_column, "text": edit.text}
+    return {
+        "path": edit.path,
+        "cell": edit.cell,
+        "line": edit.line,
+        "column": edit.column,
+        "end_line": edit.end_line,
+        "end_column": edit.end_column,
+        "text": edit.text,
+    }

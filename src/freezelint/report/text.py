@@ -54,8 +54,9 @@ def _count(number: int, noun: str) -> str:
 def _headline(finding: Finding, style: Style) -> Iterator[str]:
     severity = _paint(str(finding.severity), COLORS[finding.severity], style)
     when = f" (when {printable(finding.when)})" if finding.when and style.brief else ""
-    yield (f"{_paint(place(finding.site), BOLD, style)}: {severity} {finding.rule}: "
-           f"{printable(finding.message)}{when}\n")
+    yield (
+        f"{_paint(place(finding.site), BOLD, style)}: {severity} {finding.rule}: {printable(finding.message)}{when}\n"
+    )
 
 
 def _story(finding: Finding, report: Report, style: Style) -> Iterator[str]:
@@ -88,7 +89,7 @@ def _frame(site: Site, indent: str, report: Report, style: Style, color: str) ->
     end = len(line) if goes_on else max(start + 1, min(site.end_column - 1, len(line)))
     if len(line) > WIDEST:
         left = max(0, start - BEFORE)
-        line, start, end = line[left:left + WIDEST], start - left, min(end - left, WIDEST)
+        line, start, end = line[left : left + WIDEST], start - left, min(end - left, WIDEST)
     gutter = f"{indent}{site.line:>6} | "
     blank = f"{indent}{'':>6} | "
     underline = "^" * max(1, width(printable(line[start:end]))) + ("..." if goes_on else "")

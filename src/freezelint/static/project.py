@@ -23,10 +23,28 @@ if TYPE_CHECKING:
 SUFFIXES = (".py",)
 
 # Folders that hold other people's code or nothing of interest. One that is named on the command line is checked.
-NEVER_ENTERED = frozenset({
-    ".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", ".eggs", "node_modules", "site-packages", "build", "dist",
-    "__pycache__", "__pypackages__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache",
-})
+NEVER_ENTERED = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        ".venv",
+        "venv",
+        ".tox",
+        ".nox",
+        ".eggs",
+        "node_modules",
+        "site-packages",
+        "build",
+        "dist",
+        "__pycache__",
+        "__pypackages__",
+        ".ipynb_checkpoints",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+    }
+)
 
 # No hand-written module comes near it, and one generated file would cost more than the rest of its project.
 LARGEST = 2_000_000
@@ -98,8 +116,9 @@ def _walk(root: Path, config: Config) -> Iterator[Path]:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name not in NEVER_ENTERED and not _ignored(here + "/", patterns):
                     folders.append((folder / entry.name, ignores))
-            elif (entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False)
-                  and not _ignored(here, patterns)):
+            elif (
+                entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False) and not _ignored(here, patterns)
+            ):
                 yield folder / entry.name
         pending.extend(reversed(folders))
 
@@ -166,8 +185,12 @@ def read(path: Path) -> Source | Finding:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         return _unreadable(shown, f"cannot be read: {getattr(error, 'strerror', None) or error}")
     if len(data) > LARGEST:
-        return _unreadable(shown, f"is not checked: {max(size, len(data)) / 1e6:.1f} MB, and files over "
-                                  f"{LARGEST / 1e6:.0f} MB are taken for generated", severity=Severity.INFO)
+        return _unreadable(
+            shown,
+            f"is not checked: {max(size, len(data)) / 1e6:.1f} MB, and files over "
+            f"{LARGEST / 1e6:.0f} MB are taken for generated",
+            severity=Severity.INFO,
+        )
     return decode(data, shown)
 
 
@@ -190,14 +213,19 @@ def decode(data: bytes, shown: str) -> Source | Finding:
                 data.decode("utf-8-sig")
             except UnicodeDecodeError as broken:
                 return _undecodable(shown, broken)
-        return _unreadable(shown, f"declares an encoding that cannot be used ({str(error).splitlines()[0]}): "
-                                  "correct its coding line")
+        return _unreadable(
+            shown, f"declares an encoding that cannot be used ({str(error).splitlines()[0]}): correct its coding line"
+        )
 
 
 def _undecodable(shown: str, error: UnicodeDecodeError) -> Finding:
     line = error.object.count(b"\n", 0, error.start) + 1
-    return _unreadable(shown, f"is not valid {error.encoding} on line {line} (byte 0x{error.object[error.start]:02x}): "
-                              "save it as UTF-8, or declare its encoding in the first line", line)
+    return _unreadable(
+        shown,
+        f"is not valid {error.encoding} on line {line} (byte 0x{error.object[error.start]:02x}): "
+        "save it as UTF-8, or declare its encoding in the first line",
+        line,
+    )
 
 
 def _unreadable(shown: str, why: str, line: int = 1, severity: Severity = Severity.ERROR) -> Finding:

@@ -24,7 +24,7 @@ from types import MappingProxyType
 
 from freezelint.trace.regions import Layer
 
-LIBRARIES = ("torchvision",)
+LIBRARIES = ("torchvision", "timm", "transformers")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Architecture:
     two names stands under both. `tied` pairs the name that `named_parameters()` yields with each other name.
     `frozen` are parameters and whole modules that the library itself returns with requires_grad False.
     `functional_dropout` says that the forward pass drops out without a Dropout layer, by an attribute of a module.
+    `headless` models have their head only when the caller states a number of classes; it is in `layers` all the same.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Architecture:
     repeats: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
     functional_dropout: bool = False
+    headless: bool = False
 
 
 @cache
@@ -66,9 +68,17 @@ def architecture(library: str, name: str, pretrained: bool = True) -> Architectu
     shelf.walk(int(root), "", layers)
     pairs = (pair.split("=") for pair in tied.split())
     return Architecture(
-        f"{library}.{name}", MappingProxyType(layers), tuple(child for child, _ in shelf.node(int(root))[1]), head,
-        "~" not in flags, tuple((first, other) for first, other in pairs), tuple(repeats.split()),
-        tuple(frozen.split()), "f" in flags)
+        f"{library}.{name}",
+        MappingProxyType(layers),
+        tuple(child for child, _ in shelf.node(int(root))[1]),
+        head,
+        "~" not in flags,
+        tuple((first, other) for first, other in pairs),
+        tuple(repeats.split()),
+        tuple(frozen.split()),
+        "f" in flags,
+        "h" in flags,
+    )
 
 
 @cache

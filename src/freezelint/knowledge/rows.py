@@ -1,0 +1,165 @@
+"""The kinds of rows: what a call of a library object means for training. Data only.
+
+Positions count from 0; where an argument may also be given by name, `Arg(0, "params")` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Arg:
+    """An argument by position and by its keyword."""
+
+    position: int
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Base of all rows."""
+
+
+@dataclass(frozen=True)
+class LayerRow(Row):
+    """A leaf module: its own parameters, of which those in `optional` vanish when that keyword is False.
+
+    `rate` is the argument that holds a Dropout's probability. `differentiable` is False for what yields no gradient.
+    `recurrent` layers number their parameters; their names are not modelled one by one.
+    """
+
+    kind: str
+    params: tuple[str, ...] = ()
+    optional: Mapping[str, str] = field(default_factory=dict)
+    rate: Arg | None = None
+
+
+@dataclass(frozen=True)
+class ContainerRow(Row):
+    """Sequential, ModuleList, ModuleDict: the children are the arguments. `how`: args, list, dict."""
+
+    how: str
+
+
+@dataclass(frozen=True)
+class ModuleBase(Row):
+    """A base class that makes its subclasses Modules. `own` are public methods that it defines beside nn.Module's."""
+
+    lightning: bool = False
+
+
+@dataclass(frozen=True)
+class ModelRow(Row):
+    """A whole model. `layers` is a compact listing (see `freezelint.knowledge.shapes`), "" when it is not known.
+
+    `pretrained` names the arguments that ask for weights (any truthy one means pretrained), "always" or "" (unknown).
+    `batchnorm` and `dropout` are "yes", "no" or "" (unknown); `head` is the attribute of the last layer; `training`
+    is the mode on return. `by_name` is the argument that names the architecture in `family` tables.
+    """
+
+    layers: str = ""
+    family: str = ""
+    head: str = ""
+    pretrained: tuple[Arg, ...] | str = ()
+    batchnorm: str = ""
+    dropout: str = ""
+    training: bool = True
+    by_name: Arg | None = None
+    returns_tuple: bool = False
+
+
+@dataclass(frozen=True)
+class OptimizerRow(Row):
+    """An optimizer. `torch` says whether it skips parameters without a gradient, as torch's own do."""
+
+    params: Arg = Arg(0, "params")
+    skips_none: bool = True
+    wraps: bool = False  # takes another optimizer, and steps it
+
+
+@dataclass(frozen=True)
+class SchedulerRow(Row):
+    """A learning rate scheduler; `fixed_groups` when a group added later makes it raise."""
+
+    optimizer: Arg = Arg(0, "optimizer")
+    fixed_groups: bool = False
+
+
+@dataclass(frozen=True)
+class GradModeRow(Row):
+    """no_grad and its kin; `enabled` is None when the first argument says it."""
+
+    kind: str
+    enabled: bool | None = False
+
+
+@dataclass(frozen=True)
+class WrapRow(Row):
+    """Returns the module it is given, wrapped; `kind` is what the events call it, `prefix` what names gain."""
+
+    kind: str
+    module: Arg = Arg(0, "module")
+    prefix: str = ""
+    hides: bool = False  # the wrapped module is reached through `.module` only
+
+
+@dataclass(frozen=True)
+class SameRow(Row):
+    """Returns its argument, or a tuple of its arguments when there are several (accelerator.prepare)."""
+
+    arg: Arg = Arg(0)
+    every: bool = False
+
+
+@dataclass(frozen=True)
+class CopyRow(Row):
+    """Returns an independent copy of a module (copy.deepcopy, an EMA): another network."""
+
+    arg: Arg = Arg(0)
+
+
+@dataclass(frozen=True)
+class HarmlessRow(Row):
+    """Reads what it is given and changes nothing that matters."""
+
+
+@dataclass(frozen=True)
+class TensorRow(Row):
+    """A function of tensors; `cut` says in words why no gradient flows through it, "" when it does."""
+
+    cut: str = ""
+
+
+@dataclass(frozen=True)
+class ClipRow(Row):
+    """Reads gradients of the parameters it is given (clip_grad_norm_)."""
+
+    params: Arg = Arg(0, "parameters")
+
+
+@dataclass(frozen=True)
+class TrainerRow(Row):
+    """A framework's trainer. `calls_train` when its loop calls `model.train()` before every step."""
+
+    model: Arg = Arg(0, "model")
+    calls_train: bool = True
+    filters: bool = True
+
+
+@dataclass(frozen=True)
+class FamilyRow(Row):
+    """Names that build models of a zoo: `library` is the zoo's name there, `prefix` the names it covers.
+
+    `by_name` is the argument that names the architecture; without it the name called is the architecture. `pretrained`
+    arguments ask for weights; `weights` is what it means when none of them is given: yes, no or "" (not known).
+    """
+
+    library: str
+    prefix: str
+    by_name: Arg | None = None
+    pretrained: tuple[Arg, ...] = ()
+    weights: str = "no"
+    training: bool = True
+    strip: str = ""  # what follows the architecture in the name called, such as ".from_pretrained"

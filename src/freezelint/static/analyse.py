@@ -1,0 +1,139 @@
+"""`check` for a list of sources: parse, run every entry, turn what the rules saw into findings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import libcst as cst
+
+from freezelint.finding import Finding, Severity, Site
+from freezelint.notices import INTERNAL_ERROR, SYNTAX_ERROR
+from freezelint.static import entries
+from freezelint.static.interpreter import Found, Interpreter
+from freezelint.static.modules import Module, Modules, Place
+from freezelint.static.prefilter import matters
+from freezelint.static.project import Source
+from freezelint.static.world import Assumption
+from freezelint.trace.check import Rule
+
+
+def analyse(
+    sources: Iterable[Source], rules: Mapping[str, Rule], *, trace: Callable[[str], None] | None = None
+) -> list[Finding]:
+    """Every finding in `sources` and in the project files they lead to."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 12_000))
+    modules = Modules()
+    findings: list[Finding] = []
+    for source in sources:
+        if not matters(source.text):
+            continue
+        try:
+            module = modules.add(source, Path(source.path).resolve())
+        except cst.ParserSyntaxError as error:
+            findings.append(_unparsed(source, error))
+            continue
+        except RecursionError:
+            findings.append(_notice(SYNTAX_ERROR, source, 1, 1, "nested too deeply to be read"))
+            continue
+        it = Interpreter(modules, rules.values(), trace)
+        try:
+            entries.run(it, module)
+        except Exception as error:  # one file's trouble must not hide the findings of the others
+            findings.append(_internal(source, error))
+        findings += conclude(it.found)
+    return findings
+
+
+def _unparsed(source: Source, error: cst.ParserSyntaxError) -> Finding:
+    message = error.message.partition("\n")[0].removeprefix("Syntax Error @ ").strip()
+    line, column = error.raw_line, error.raw_column + 1
+    hint = ""
+    if "print " in source.text and _python_2(source, line):
+        hint = "; this looks like Python 2, which freezelint does not read"
+    return _notice(
+        SYNTAX_ERROR,
+        source,
+        line,
+        column,
+        f"this file is no valid Python 3 and was not checked{hint}" + (f" ({message})" if message and not hint else ""),
+    )
+
+
+def _python_2(source: Source, line: int) -> bool:
+    around = source.lines[max(0, line - 3) : line + 1]
+    return any(text.strip().startswith(("print ", "exec ", "raise ")) for text in around)
+
+
+def _notice(rule: str, source: Source, line: int, column: int, message: str) -> Finding:
+    text = source.lines[line - 1] if 0 < line <= len(source.lines) else ""
+    return Finding(rule, Severity.ERROR, message, Site(source.path, line, column, line, column + 1), source_line=text)
+
+
+def _internal(source: Source, error: Exception) -> Finding:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    where = f" at {Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}" if last else ""
+    return _notice(
+        INTERNAL_ERROR,
+        source,
+        1,
+        1,
+        f"freezelint failed on this file ({type(error).__name__}: {error}{where});"
+        " please report it, other files are not affected",
+    )
+
+
+# Findings ------------------------------------------------------------------------------------------------------------
+
+
+def conclude(found: Iterable[Found]) -> list[Finding]:
+    """One finding for each fault and place, however many worlds and laps saw it."""
+    groups: dict[tuple[str, object], list[Found]] = {}
+    for one in found:
+        groups.setdefault((one.rule.slug, one.fault.site), []).append(one)
+    return [_finding(group) for group in groups.values()]
+
+
+def _finding(group: list[Found]) -> Finding:
+    first = min(group, key=lambda one: len(one.assumed))
+    rule, fault = first.rule, first.fault
+    site, line = _site(fault.site)
+    related = tuple(_site(note.site)[0].note(note.message) for note in fault.related)
+    return Finding(
+        rule.slug,
+        fault.severity or rule.severity,
+        fault.message,
+        site,
+        related=related,
+        when=_when(group),
+        confirm=" ".join(rule.section("Confirm").split()),
+        source_line=line,
+    )
+
+
+def _site(place: object) -> tuple[Site, str]:
+    assert isinstance(place, Place)
+    module: Module = place.module
+    site = module.site(place.node)
+    return site, module.line(site.line)
+
+
+def _when(group: list[Found]) -> str | None:
+    """The condition all worlds that saw the fault have in common; None when some had none."""
+    common: dict[object, Assumption] | None = None
+    for one in group:
+        if common is None:
+            common = dict(one.assumed)
+            continue
+        common = {k: a for k, a in common.items() if k in one.assumed and one.assumed[k].truth == a.truth}
+    if not common:
+        return None
+    texts = [a.text if a.shown else f"not {a.text}" if _simple(a.text) else f"not ({a.text})" for a in common.values()]
+    return " and ".join(dict.fromkeys(texts))
+
+
+def _simple(text: str) -> bool:
+    return all(c.isalnum() or c in "._[]'\"" for c in text)

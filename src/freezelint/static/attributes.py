@@ -1,0 +1,724 @@
+"""Reading and writing attributes and items: what `x.name`, `x.name = v` and `x[i]` mean for each kind of value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import libcst as cst
+
+from freezelint.static.interpreter import Interpreter, Outcomes, settle
+from freezelint.static.values import (
+    NONE,
+    Cls,
+    Cond,
+    Const,
+    Copy,
+    Elem,
+    Instance,
+    Items,
+    Lib,
+    Members,
+    Method,
+    Mod,
+    Modules,
+    Obj,
+    Opt,
+    Params,
+    Ref,
+    Super,
+    Sym,
+    Table,
+    Tensor,
+    Tuple,
+    Value,
+)
+from freezelint.static.world import World, serial
+from freezelint.trace import events as ev
+from freezelint.trace.regions import Part, Region, Test, View, leaves
+from freezelint.trace.run import Run
+from freezelint.trace.tri import NO, UNSURE, YES, Tri
+
+MODULE_METHODS = frozenset(
+    {
+        "parameters",
+        "named_parameters",
+        "modules",
+        "named_modules",
+        "children",
+        "named_children",
+        "train",
+        "eval",
+        "requires_grad_",
+        "to",
+        "cuda",
+        "cpu",
+        "half",
+        "float",
+        "double",
+        "bfloat16",
+        "type",
+        "compile",
+        "state_dict",
+        "load_state_dict",
+        "apply",
+        "zero_grad",
+        "forward",
+        "share_memory",
+        "get_submodule",
+        "get_parameter",
+        "add_module",
+        "register_module",
+        "register_parameter",
+        "register_buffer",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "buffers",
+        "named_buffers",
+        "freeze",
+        "unfreeze",
+        "append",
+        "extend",
+        "insert",
+        "items",
+        "values",
+        "keys",
+        "xpu",
+        "mps",
+        "add_adapter",
+        "to_empty",
+        "__call__",
+        "update",
+    }
+)
+PARAMETER_NAMES = frozenset(
+    {
+        "weight",
+        "bias",
+        "weight_g",
+        "weight_v",
+        "in_proj_weight",
+        "in_proj_bias",
+        "cls_token",
+        "pos_embed",
+        "position_embedding",
+        "logit_scale",
+        "class_embedding",
+    }
+)
+CUTS = {"data": ".data"}
+_NO_TENSOR = frozenset(
+    {
+        "shape",
+        "dtype",
+        "device",
+        "ndim",
+        "is_cuda",
+        "grad",
+        "requires_grad",
+        "grad_fn",
+        "is_leaf",
+        "names",
+        "itemsize",
+        "nbytes",
+        "layout",
+    }
+)
+TENSOR_METHODS = frozenset(
+    {
+        "detach",
+        "detach_",
+        "numpy",
+        "item",
+        "tolist",
+        "backward",
+        "size",
+        "dim",
+        "numel",
+        "argmax",
+        "argmin",
+        "cpu",
+        "cuda",
+        "to",
+        "float",
+        "half",
+        "view",
+        "reshape",
+        "permute",
+        "transpose",
+        "mean",
+        "sum",
+        "max",
+        "min",
+        "squeeze",
+        "unsqueeze",
+        "flatten",
+        "clone",
+        "contiguous",
+        "requires_grad_",
+        "items",
+        "keys",
+        "values",
+        "append",
+        "topk",
+        "sort",
+        "retain_grad",
+        "register_hook",
+        "get",
+        "pop",
+        "update",
+        "t",
+        "expand",
+        "repeat",
+        "softmax",
+        "log_softmax",
+        "norm",
+        "pow",
+        "sqrt",
+        "exp",
+        "log",
+        "clamp",
+        "chunk",
+        "split",
+        "gather",
+        "type",
+        "double",
+        "long",
+        "int",
+        "bool",
+        "eq",
+        "argsort",
+        "masked_fill",
+        "masked_select",
+        "index_select",
+        "expand_as",
+        "view_as",
+        "type_as",
+        "matmul",
+        "bmm",
+        "mm",
+        "add",
+        "mul",
+        "sub",
+        "div",
+        "abs",
+        "std",
+        "var",
+        "copy_",
+        "set_",
+        "new_zeros",
+        "new_ones",
+        "round",
+        "sign",
+        "bincount",
+    }
+)
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def get(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: World) -> Outcomes:
+    """`owner.name`."""
+    from freezelint.static import classes
+
+    if isinstance(owner, Obj):
+        return _of_instance(it, owner, name, node, world)
+    if isinstance(owner, Lib):
+        return [(Lib(f"{owner.name}.{name}"), world)]
+    if isinstance(owner, Mod):
+        if name in owner.module.bound or owner.module.stars or name in world.globals.get(owner.module.path, {}):
+            return [(settle(it, it.global_name(owner.module, name, world), world), world)]
+        return [(settle(it, it.member_of(owner.module, name), world), world)]
+    if isinstance(owner, Cls):
+        return [(classes.of_class(it, owner.info, name, world), world)]
+    if isinstance(owner, Super):
+        return [(classes.of_super(it, owner, name, world), world)]
+    return [(_of_value(it, owner, name, node, world), world)]
+
+
+def _of_instance(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, world: World) -> Outcomes:
+    from freezelint.static import classes
+
+    record = world.heap.get(owner.serial)
+    if not isinstance(record, Instance):
+        return [(Sym(("attr", owner, name), name), world)]
+    path = f"{owner.path}.{name}" if owner.path else name
+    if path in record.attrs:
+        return [(settle(it, record.attrs[path], world), world)]
+    if record.cls is not None and not owner.path:
+        found = classes.of_instance(it, owner, record.cls, name, node, world)
+        if found is not None:
+            return found
+    if record.part is not None:
+        return [(_of_module(it, owner, record, name, path, node), world)]
+    return [(Sym(("attr", owner, name), _text(owner, record, name)), world)]
+
+
+def _text(owner: Obj, record: Instance, name: str) -> str:
+    return f"self.{name}" if record.cls is not None else name
+
+
+def _of_module(it: Interpreter, owner: Obj, record: Instance, name: str, path: str, node: cst.CSTNode) -> Value:
+    part = record.part
+    assert part is not None
+    if part.layers is not None and part.names is not None:
+        if path in part.names:
+            return Params(tuple((View("", path), p) for p in part.at(path)), single=True)
+        if path in part.layers or any(k.startswith(path + ".") for k in part.layers):
+            return Obj(owner.serial, path)
+    if name in MODULE_METHODS:
+        return Method(owner, name)
+    if name in ("module", "_orig_mod") and part.layers != {}:
+        return owner
+    if part.layers is None and name in PARAMETER_NAMES:
+        return Params(tuple((View("", path), p) for p in part.at(path)), single=True)
+    label = part.label if not part.label.startswith("(") else "self" if record.cls else "model"
+    return Sym(("attr", owner, name), f"{label}.{path}")
+
+
+def _of_value(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: World) -> Value:
+    from freezelint.static import calls
+
+    if isinstance(owner, Elem):
+        return _of_element(it, owner, name, world)
+    if isinstance(owner, Params) and owner.single:
+        if name == "requires_grad":
+            from freezelint.static.evaluate import flag_of
+
+            return flag_of(it, owner.region, world)
+        return Copy(owner.members, ".data") if name == "data" else Method(owner, name)
+    if isinstance(owner, Tensor):
+        if name in _NO_TENSOR:
+            return Sym(("of tensor", name, serial()), name)
+        if name in CUTS:
+            return calls.cut(it, owner, CUTS[name], node)
+        return Method(owner, name) if name in TENSOR_METHODS else owner
+    if isinstance(owner, Opt) and name == "param_groups":
+        return Sym(("groups", owner))
+    if isinstance(owner, Sym):
+        if name == "module" and owner in it.symbolic:
+            return owner
+        return Sym(("attr", owner, name), f"{owner.text}.{name}" if owner.text else name)
+    return Method(owner, name)
+
+
+def _of_element(it: Interpreter, owner: Elem, name: str, world: World) -> Value:
+    members = world.elements.get(owner.loop, ())
+    if owner.what in ("param", "maybe", "filtered"):
+        if name == "requires_grad":
+            return Cond(owner.loop, "flag")
+        if name == "data":
+            return Copy(members, ".data")
+        return Elem(owner.loop, "derived") if name in _NO_TENSOR else Method(owner, name)
+    if owner.what == "module":
+        if name in PARAMETER_NAMES:
+            return Params(named_like(members, name), single=True)
+        if name == "__class__":
+            return Elem(owner.loop, "class")
+        return Method(owner, name) if name in MODULE_METHODS else Elem(owner.loop, "derived")
+    if owner.what == "class":
+        return Elem(owner.loop, "classname" if name in ("__name__", "__qualname__") else "derived")
+    return Method(owner, name)
+
+
+def named_like(members: Members, name: str) -> Members:
+    """The parameters called `name` among those of some modules."""
+    test = Test("endswith", (name,), f"its {name}")
+    return tuple((view, p) for view, part in members for p in part.split(test, view)[0])
+
+
+# Writing -------------------------------------------------------------------------------------------------------------
+
+
+def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNode, world: World) -> None:
+    """`owner.name = value`."""
+    if name == "requires_grad" and _write_flag(it, owner, value, node, world):
+        return
+    if isinstance(owner, (Elem, Params)):
+        _on_element(it, owner, name, value, node, world)
+    elif isinstance(owner, Obj):
+        _on_instance(it, owner, name, value, node, world)
+    elif isinstance(owner, (Copy, Tensor)):
+        target = "copy" if isinstance(owner, Copy) else "tensor"
+        wrote(it, target, name, value, node, world, region=_region_of(owner))
+    elif isinstance(owner, Sym):
+        wrote(it, "unknown", name, value, node, world, surely=UNSURE)
+        module = it.as_module(value, world) if isinstance(value, Obj) else None
+        if module is not None and (owner in it.symbolic or name in ("fc", "classifier", "head")):
+            symbolic = it.as_module(owner, world)
+            if symbolic is not None:
+                attach(it, symbolic, name, module, node, world)
+    elif isinstance(owner, Mod):
+        world.globals.setdefault(owner.module.path, {})[name] = value
+
+
+def _region_of(value: Copy | Tensor) -> Region:
+    return frozenset(p for _, p in value.members) if isinstance(value, Copy) else frozenset()
+
+
+def wrote(
+    it: Interpreter,
+    target: str,
+    name: str,
+    value: Value,
+    node: cst.CSTNode,
+    world: World,
+    *,
+    region: Region = frozenset(),
+    surely: Tri = YES,
+) -> None:
+    """Tell the rules of an attribute that was written."""
+    from freezelint.static.evaluate import source
+
+    text = source(it, node.target) if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else source(it, node)
+    shown = repr(value.value) if isinstance(value, Const) else value.text if isinstance(value, Sym) else ""
+    it.emit(
+        world,
+        ev.WroteAttribute(
+            site=it.place(node),
+            lap=it.lap(world),
+            target=target,
+            name=name,
+            value=shown,
+            region=region,
+            surely=surely,
+            text=text,
+        ),
+    )
+
+
+def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, world: World) -> bool:
+    """`owner.requires_grad = value`; False when the flag of no parameter is meant."""
+    if isinstance(owner, Elem) and owner.what in ("param", "maybe", "filtered"):
+        set_flag(it, world.elements.get(owner.loop, ()), value, node, world)
+        return True
+    if isinstance(owner, Params):
+        set_flag(it, owner.members, value, node, world)
+        return True
+    if isinstance(owner, Elem) and owner.what == "module":
+        region = frozenset(p for _, p in world.elements.get(owner.loop, ()))
+        wrote(it, "module", "requires_grad", value, node, world, region=region)
+        return True
+    if isinstance(owner, Obj):
+        module = it.as_module(owner, world)
+        if module is None:
+            return False
+        record = world.heap[owner.serial]
+        # Below a symbolic module, `x.name` may as well be a parameter as a module.
+        surely = UNSURE if record.symbolic and owner.path else YES
+        if surely is UNSURE:
+            it.emit(
+                world,
+                ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), to=UNSURE, region=it.region(owner, world)),
+            )
+        wrote(it, "module", "requires_grad", value, node, world, region=it.region(owner, world), surely=surely)
+        return True
+    if isinstance(owner, Tensor):
+        target = "loss" if owner.uses or owner.complete is not YES else "tensor"
+        wrote(it, target, "requires_grad", value, node, world)
+        rebind(it, node, Tensor(owner.uses, owner.complete, it.place(node)), world)
+        return True
+    if isinstance(owner, Copy):
+        wrote(it, "copy", "requires_grad", value, node, world, region=_region_of(owner))
+        return True
+    if isinstance(owner, Sym):
+        key = owner.key
+        if isinstance(key, tuple) and key[0] == "attr":
+            # Its kind is not known: a parameter (the flag is set) or a module (nothing happens).
+            base = it.as_module(key[1], world) if isinstance(key[1], (Obj, Sym)) else None
+            if base is not None and (isinstance(key[1], Obj) or key[1] in it.symbolic):
+                path = f"{base.path}.{key[2]}".lstrip(".")
+                part = world.heap[base.serial].part
+                to = _flag(value) if key[2] in PARAMETER_NAMES else UNSURE
+                it.emit(
+                    world,
+                    ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), to=to, region=frozenset(part.at(path))),
+                )
+        wrote(it, "unknown", "requires_grad", value, node, world, surely=UNSURE)
+        return True
+    return False
+
+
+def rebind(it: Interpreter, node: cst.CSTNode, value: Value, world: World) -> None:
+    """Give the variable that an attribute target hangs on a new value."""
+    target = node.target if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else node
+    if isinstance(target, cst.Call):
+        target = target.func
+    if isinstance(target, cst.Attribute) and isinstance(target.value, cst.Name):
+        it.locals(world)[target.value.value] = value
+
+
+def _flag(value: Value) -> Tri:
+    return Tri.of(value.value) if isinstance(value, Const) and isinstance(value.value, bool) else UNSURE
+
+
+def set_flag(
+    it: Interpreter, members: Members, value: Value, node: cst.CSTNode, world: World, how: str = "attribute"
+) -> None:
+    """Set the flag of some parameters; a value that differs between them sets each its own."""
+    from freezelint.static import branches
+
+    site, lap = it.place(node), it.lap(world)
+    if isinstance(value, Cond):
+        if value.loop in world.elements:
+            yes, no, maybe = branches.partition(value, members, world)
+            branches.select(it, value, (*yes, *maybe), members, node, world)
+            for some, to in ((yes, YES), (no, NO), (maybe, UNSURE)):
+                if some:
+                    it.emit(
+                        world,
+                        ev.SetRequiresGrad(site=site, lap=lap, to=to, how=how, region=frozenset(p for _, p in some)),
+                    )
+            return
+        value = Sym(("flag", id(node)))
+    to = _flag(value)
+    if to is UNSURE and isinstance(value, Sym):
+        known = branches.truth(value, world)
+        to = Tri.of(known)
+    it.emit(world, ev.SetRequiresGrad(site=site, lap=lap, to=to, how=how, region=frozenset(p for _, p in members)))
+
+
+def _on_element(
+    it: Interpreter, owner: Elem | Params, name: str, value: Value, node: cst.CSTNode, world: World
+) -> None:
+    members = world.elements.get(owner.loop, ()) if isinstance(owner, Elem) else owner.members
+    region = frozenset(p for _, p in members)
+    if isinstance(owner, Elem) and owner.what not in ("param", "maybe", "filtered", "module"):
+        return
+    target = "module" if isinstance(owner, Elem) and owner.what == "module" else "parameter"
+    if target == "parameter" and name == "grad":
+        if value == NONE:
+            it.emit(world, ev.ZeroGrad(site=it.place(node), lap=it.lap(world), region=region))
+        return
+    if name != "data":
+        wrote(it, target, name, value, node, world, region=region)
+    if target == "module" and name == "training":
+        it.emit(
+            world,
+            ev.SetMode(site=it.place(node), lap=it.lap(world), region=region, training=_flag(value), by="attribute"),
+        )
+
+
+def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst.CSTNode, world: World) -> None:
+    record = world.heap.get(owner.serial)
+    if not isinstance(record, Instance):
+        return
+    module = it.as_module(value, world) if isinstance(value, Obj) else None
+    if record.part is not None and module is not None:
+        attach(it, owner, name, module, node, world)
+        return
+    path = f"{owner.path}.{name}" if owner.path else name
+    if record.part is not None and (
+        name in ("training", "train", "eval", "requires_grad_") or not _declared(record, name)
+    ):
+        region = it.region(owner, world)
+        surely = UNSURE if record.symbolic else YES
+        wrote(it, "module", name, value, node, world, region=region, surely=surely)
+        if name == "training":
+            it.emit(
+                world,
+                ev.SetMode(
+                    site=it.place(node),
+                    lap=it.lap(world),
+                    region=frozenset(record.part.at(owner.path) if owner.path else (record.part,)),
+                    training=_flag(value),
+                    by="attribute",
+                ),
+            )
+            return
+    if (
+        record.part is not None
+        and record.part.layers is None
+        and isinstance(value, (Sym, Const))
+        and record.cls is None
+        and isinstance(value, Const)
+        and value.value is None
+    ):
+        return
+    world.heap[owner.serial] = replace(record, attrs={**record.attrs, path: value})
+    if record.cls is not None:
+        from freezelint.static.evaluate import label
+
+        label(it, value, f"self.{name}" if record.part is None else name, world)
+
+
+def _declared(record: Instance, name: str) -> bool:
+    return record.cls is not None
+
+
+def attach(it: Interpreter, owner: Obj, name: str, module: Obj, node: cst.CSTNode, world: World) -> None:
+    """`owner.name = module`: a child joins, and may replace one."""
+    from freezelint.static.evaluate import label
+
+    record = world.heap[owner.serial]
+    assert isinstance(record, Instance) and record.part is not None
+    path = f"{owner.path}.{name}" if owner.path else name
+    old: Region = frozenset()
+    if path in record.attrs:
+        former = record.attrs[path]
+        old = it.region(former, world) if isinstance(former, Obj) else frozenset()
+    elif record.part.layers is None or record.part.layers:
+        old = frozenset(record.part.at(path))
+    base = record.part.label if not record.part.label.startswith("(") else "model"
+    label(it, module, f"self.{path}" if record.cls is not None else f"{base}.{path}", world)
+    new = it.region(module, world)
+    world.heap[owner.serial] = replace(
+        record, attrs={**{k: v for k, v in record.attrs.items() if not k.startswith(path + ".")}, path: module}
+    )
+    if old == new and old:
+        return
+    it.emit(
+        world,
+        ev.ReplaceSubmodule(
+            site=it.place(node),
+            lap=it.lap(world),
+            owner=it.region(owner, world),
+            name=path,
+            old=old - new,
+            new=new,
+            label=base,
+        ),
+    )
+
+
+# Items ---------------------------------------------------------------------------------------------------------------
+
+
+def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: World) -> Value:
+    """`owner[key]`."""
+    index = key.value if isinstance(key, Const) else None
+    if isinstance(owner, Tensor):
+        return owner
+    if isinstance(owner, Obj):
+        return _module_item(it, owner, index, world) or Sym(("item", owner, key))
+    if isinstance(owner, Tuple) and isinstance(index, int) and -len(owner.items) <= index < len(owner.items):
+        return owner.items[index]
+    if isinstance(owner, Ref):
+        record = world.heap.get(owner.serial)
+        if (
+            isinstance(record, Items)
+            and isinstance(index, int)
+            and not record.more
+            and -len(record.items) <= index < len(record.items)
+        ):
+            found = record.items[index]
+            return found if not isinstance(found, Params) or found.single else _some(found, f"[{index}]")
+        if isinstance(record, Items) and len(record.items) == 1 and isinstance(record.items[0], (Tensor, Params)):
+            found = record.items[0]
+            return found if isinstance(found, Tensor) else _some(found, "[...]")
+        if isinstance(record, Table) and index in record.items:
+            return settle(it, record.items[index], world)
+        if isinstance(record, Table) and record.items and all(isinstance(v, Tensor) for v in record.items.values()):
+            from freezelint.static.values import tensor_of
+
+            return tensor_of(record.items.values())
+    if isinstance(owner, Params):
+        return _some(owner, f"[{index}]") if not owner.single else owner
+    if isinstance(owner, Elem):
+        return Elem(owner.loop, "head" if owner.what == "parts" and index == 0 else "derived")
+    if isinstance(owner, Modules) and isinstance(index, int):
+        from freezelint.static.loops import children
+
+        known = children(it, owner, world)
+        if known is not None and -len(known) <= index < len(known):
+            return known[index]
+    if isinstance(owner, Lib):
+        # models.__dict__[arch], a registry of the library
+        base = owner.name.removesuffix(".__dict__")
+        return Lib(f"{base}.{index}") if isinstance(index, str) else Lib(f"{base}.*")
+    if isinstance(owner, Sym) and isinstance(index, int):
+        return Sym(("attr", owner, str(index)), f"{owner.text}[{index}]" if owner.text else "")
+    return Sym(("item", owner, key), f"{owner.text}[...]" if isinstance(owner, Sym) and owner.text else "")
+
+
+def _some(params: Params, text: str) -> Params:
+    from freezelint.static.loops import sliced
+
+    return Params(sliced(params.members, text), single=True)
+
+
+def _module_item(it: Interpreter, owner: Obj, index: Any, world: World) -> Value | None:
+    record = world.heap.get(owner.serial)
+    if not isinstance(record, Instance) or record.part is None or index is None or isinstance(index, bool):
+        return None
+    if isinstance(index, int) and index < 0:
+        from freezelint.static.loops import child_list
+
+        known = child_list(it, owner, world)
+        if known is None or len(known) < -index:
+            return None
+        return known[index][1]
+    path = f"{owner.path}.{index}" if owner.path else str(index)
+    return record.attrs.get(path) or Obj(owner.serial, path)
+
+
+def put_item(it: Interpreter, owner: Value, key: Value, value: Value, node: cst.CSTNode, world: World) -> None:
+    """`owner[key] = value`."""
+    index = key.value if isinstance(key, Const) else None
+    if isinstance(owner, Obj):
+        module = it.as_module(value, world) if isinstance(value, Obj) else None
+        if module is not None and index is not None:
+            if isinstance(index, int) and index < 0:
+                existing = _module_item(it, owner, index, world)
+                index = existing.path.rpartition(".")[2] if isinstance(existing, Obj) and existing.path else index
+            attach(it, owner, str(index), module, node, world)
+    elif isinstance(owner, Ref):
+        record = world.heap.get(owner.serial)
+        if isinstance(record, Table):
+            if index is not None or key == NONE:
+                world.heap[owner.serial] = replace(record, items={**record.items, index: value})
+            else:
+                world.heap[owner.serial] = replace(record, more=True)
+        elif isinstance(record, Items):
+            if isinstance(index, int) and not record.more and -len(record.items) <= index < len(record.items):
+                items = list(record.items)
+                items[index] = value
+                world.heap[owner.serial] = replace(record, items=tuple(items))
+            else:
+                world.heap[owner.serial] = replace(record, items=(*record.items, value), more=True)
+
+
+def sliced(
+    it: Interpreter, owner: Value, low: Value, high: Value, step: Value, node: cst.CSTNode, world: World
+) -> Value:
+    """`owner[low:high:step]`."""
+    from freezelint.static import evaluate, loops
+
+    bounds: list[Any] = [b.value if isinstance(b, Const) else "?" for b in (low, high, step)]
+    known = all(b is None or isinstance(b, int) for b in bounds)
+    text = "[" + ":".join("" if b is None else str(b) for b in bounds[:2]) + "]"
+    if isinstance(owner, Tensor):
+        return owner
+    if isinstance(owner, Modules):
+        if known and bounds[2] is None and owner.start is None and owner.stop is None:
+            return replace(owner, start=bounds[0], stop=bounds[1])
+        return owner
+    if isinstance(owner, Params) and not owner.single:
+        return replace(owner, members=loops.sliced(owner.members, text), iterator=None)
+    record = world.heap.get(owner.serial) if isinstance(owner, (Ref, Obj)) else None
+    if isinstance(owner, Tuple) and known:
+        return Tuple(owner.items[slice(*bounds)])
+    if isinstance(record, Items):
+        if known and not record.more and not any(isinstance(i, Params) and not i.single for i in record.items):
+            return evaluate.new_list(world, record.items[slice(*bounds)])
+        inner = [
+            replace(i, members=loops.sliced(i.members, text)) if isinstance(i, Params) else i for i in record.items
+        ]
+        return evaluate.new_list(world, inner, True)
+    if isinstance(owner, Obj) and isinstance(record, Instance) and record.part is not None:
+        children = loops.child_list(it, owner, world)
+        if children is not None and known:
+            chosen = children[slice(*bounds)]
+            return loops.some_of(it, tuple(m for _, child in chosen for m in it.members(child, world)), world)
+        return loops.some_of(it, loops.sliced(it.members(owner, world), text), world)
+    if isinstance(owner, Const) and isinstance(owner.value, (str, tuple)) and known:
+        return Const(owner.value[slice(*bounds)])
+    return Sym(("slice", owner, text))
+
+
+def frozen_parts(world: World, part: Part) -> list[Part]:
+    """The leaves of a part that are frozen now."""
+    run = Run(world.state)
+    return [leaf for leaf in leaves((part,)) if run.flag(leaf) is NO]

@@ -1,0 +1,557 @@
+"""Python's own functions, as far as parameters, modules and tests flow through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import libcst as cst
+
+from freezelint.static import branches, calls
+from freezelint.static.calls import Args
+from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.values import (
+    NONE,
+    Cls,
+    Cond,
+    Const,
+    Elem,
+    Func,
+    Ids,
+    Instance,
+    Items,
+    Lib,
+    Modules,
+    Obj,
+    Params,
+    Partial,
+    Ref,
+    StateDict,
+    Super,
+    Sym,
+    Table,
+    Tensor,
+    Tuple,
+    Value,
+    tensor_of,
+)
+from freezelint.static.world import Flow, World, serial
+from freezelint.trace import events as ev
+from freezelint.trace.regions import Test
+from freezelint.trace.tri import UNSURE
+
+
+def call(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
+    """A call of a builtin."""
+    handler = FUNCTIONS.get(name)
+    if handler is not None:
+        return handler(it, args, node, world)
+    values = calls.deep(args, world)
+    if any(isinstance(v, Tensor) and v.uses for v in values):
+        return [(calls.cut(it, tensor_of(values), f"{name.removeprefix('builtins.')}()", node), world)]
+    key = ("call", name, tuple(args.pos))
+    return [(Sym(key, ""), world)]
+
+
+def _items(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World) -> Items | None:
+    """What iterating a value yields, as far as it is known."""
+    from freezelint.static import evaluate, loops
+
+    if value is None:
+        return Items()
+    if isinstance(value, Params):
+        loops.use(it, value, "list()", node, world)
+        return Items((replace(value, iterator=None),))
+    if isinstance(value, Modules):
+        known = loops.children(it, value, world)
+        return Items(known) if known is not None else None
+    known_items = evaluate.items_of(value, world)
+    if known_items is not None:
+        return known_items
+    unrolled = loops.unrolled(it, value, world, node)
+    return Items(unrolled) if unrolled is not None else None
+
+
+def _list(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import evaluate
+
+    value = args.get(0)
+    if isinstance(value, (Modules, Ids)):
+        return [(value, world)]
+    known = _items(it, value, node, world)
+    if known is not None:
+        return [(evaluate.new_list(world, known.items, known.more), world)]
+    return [
+        (value if isinstance(value, (Tensor, Sym)) and value is not None else evaluate.new_list(world, (), True), world)
+    ]
+
+
+def _tuple(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    known = _items(it, args.get(0), node, world)
+    if known is not None and not known.more and not any(isinstance(i, Params) for i in known.items):
+        return [(Tuple(known.items), world)]
+    return _list(it, args, node, world)
+
+
+def _filter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import evaluate, loops
+
+    func, value = args.get(0), args.get(1)
+    if isinstance(value, Ref):
+        record = world.heap.get(value.serial)
+        if isinstance(record, Items) and record.items and all(isinstance(i, Params) for i in record.items):
+            members = tuple(dict.fromkeys(m for i in record.items for m in i.members))  # type: ignore[attr-defined]
+            value = Params(members, named=all(i.named for i in record.items))  # type: ignore[attr-defined]
+    element = loops.elements(it, value, world, node) if value is not None else None
+    if element is None or not isinstance(func, (Func, Lib)):
+        return calls.unknown(it, "filter", args, node, world, escapes=False)
+    binding, loop = element
+    done: Outcomes = []
+    members = world.elements[loop]
+    for cond, after in calls.call(it, func, Args([binding]), node, world):
+        if isinstance(cond, Cond) and cond.loop == loop:
+            yes, _, maybe = branches.partition(cond, members, after)
+            branches.select(it, cond, (*yes, *maybe), members, node, after)
+            chosen, unsure, flag = (*yes, *maybe), bool(maybe), loops._tests_flag(cond)
+        else:
+            known = branches.truth(cond, after)
+            chosen, unsure, flag = (members, known is None, False) if known is not False else ((), False, False)
+        after.elements.pop(loop, None)
+        iterator = serial()
+        it.emit(
+            after,
+            ev.TakeParams(site=it.place(node), lap=it.lap(after), iterator=iterator, text=evaluate.source(it, node)),
+        )
+        named = isinstance(value, Params) and value.named
+        was = isinstance(value, Params) and value.filtered
+        done.append(
+            (
+                Params(
+                    chosen,
+                    named=named,
+                    iterator=iterator,
+                    filtered=flag or was,
+                    unsure=unsure or (isinstance(value, Params) and value.unsure),
+                ),
+                after,
+            )
+        )
+    return done
+
+
+def _map(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import evaluate, loops
+
+    func, value = args.get(0), args.get(1)
+    if isinstance(value, Params) and isinstance(func, Lib) and func.name == "builtins.id":
+        loops.use(it, value, "map(id, ...)", node, world)
+        return [(Ids(value.members, value.unsure), world)]
+    if isinstance(value, Ref) and isinstance(func, Lib) and func.name == "builtins.id":
+        record = world.heap.get(value.serial)
+        if isinstance(record, Items) and all(isinstance(i, Params) for i in record.items):
+            members = tuple(m for i in record.items for m in i.members)  # type: ignore[attr-defined]
+            return [(Ids(members, record.more), world)]
+    if isinstance(func, Func) and isinstance(func.info.node, cst.Lambda) and isinstance(value, (Params, Modules)):
+        # Nothing happens until it is consumed, and nobody consumes a bare statement; `list(map(...))` does.
+        return [(Sym(("map", func, value, serial()), "map(...)", kind="map"), world)]
+    known = _items(it, value, node, world) if value is not None else None
+    if (
+        known is not None
+        and not known.more
+        and func is not None
+        and len(known.items) <= loops.UNROLLED
+        and not any(isinstance(i, Params) for i in known.items)
+    ):
+        rows: list[tuple[list[Value], World]] = [([], world)]
+        for item in known.items:
+            rows = [([*got, out], w2) for got, w in rows for out, w2 in calls.call(it, func, Args([item]), node, w)]
+        return [(evaluate.new_list(w, got), w) for got, w in rows]
+    return calls.unknown(it, "map", args, node, world, escapes=False)
+
+
+def _enumerate(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import evaluate, loops
+
+    value = args.get(0)
+    start = args.get(1, "start")
+    first = start.value if isinstance(start, Const) and isinstance(start.value, int) else 0
+    known = loops.unrolled(it, value, world, node) if value is not None else None
+    if known is not None:
+        return [(evaluate.new_list(world, [Tuple((Const(at), item)) for at, item in enumerate(known, first)]), world)]
+    if isinstance(value, (Params, Modules, StateDict, Obj)) or _of_params(value, world):
+        return [(Sym(("enumerate", value, first)), world)]
+    return [(Sym(("enumerated", value)), world)]
+
+
+def _of_params(value: Value | None, world: World) -> bool:
+    record = world.heap.get(value.serial) if isinstance(value, Ref) else None
+    return isinstance(record, Items) and bool(record.items) and all(isinstance(i, Params) for i in record.items)
+
+
+def _zip(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import evaluate, loops
+
+    lists = [loops.unrolled(it, v, world, node) for v in args.pos]
+    if lists and all(items is not None for items in lists):
+        rows = [Tuple(tuple(row)) for row in zip(*[items for items in lists if items is not None], strict=False)]
+        return [(evaluate.new_list(world, rows), world)]
+    return [(Sym(("zip", tuple(args.pos))), world)]
+
+
+def _isinstance(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import classes, evaluate
+
+    value, kinds = args.get(0), args.get(1)
+    if isinstance(value, Elem) and value.what == "module" and kinds is not None:
+        names = calls.layer_kinds(it, kinds, world)
+        text = evaluate.source(it, node)
+        if names is not None:
+            return [(Cond(value.loop, "test", test=Test("layer", names, text)), world)]
+        return [(evaluate.opaque(it, value, node), world)]
+    if isinstance(value, Elem):
+        return [(evaluate.opaque(it, value, node), world)]
+    if isinstance(value, Obj) and kinds is not None:
+        record = world.heap.get(value.serial)
+        if isinstance(record, Instance):
+            known = _is_instance(it, record, value, kinds, world)
+            if known is not None:
+                return [(Const(known), world)]
+    if isinstance(value, Const) and isinstance(kinds, Lib) and kinds.name in _PLAIN:
+        return [(Const(isinstance(value.value, _PLAIN[kinds.name])), world)]
+    if isinstance(kinds, Cls) and isinstance(value, Obj):
+        record = world.heap.get(value.serial)
+        if isinstance(record, Instance) and record.cls is not None:
+            return [(Const(kinds.info in classes.order(it, record.cls, world)), world)]
+    return [(Sym(("isinstance", value, kinds)), world)]
+
+
+_PLAIN: dict[str, Any] = {
+    "builtins.str": str,
+    "builtins.int": int,
+    "builtins.float": float,
+    "builtins.bool": bool,
+    "builtins.list": list,
+    "builtins.dict": dict,
+    "builtins.tuple": tuple,
+}
+
+
+def _is_instance(it: Interpreter, record: Instance, value: Obj, kinds: Value, world: World) -> bool | None:
+    names = calls.layer_kinds(it, kinds, world)
+    if names is None or record.part is None:
+        return None
+    if record.cls is None and not record.symbolic and record.part.layers is not None:
+        kind = record.part.layers.get(value.path)
+        own = kind.kind if kind is not None else record.kind if not value.path else None
+        if own is not None:
+            return Test("layer", names).of_layer(own).value == "yes" or own in names
+    return None
+
+
+def _type(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    value = args.get(0)
+    if isinstance(value, Elem) and value.what == "module":
+        return [(Elem(value.loop, "class"), world)]
+    record = world.heap.get(value.serial) if isinstance(value, Obj) else None
+    if isinstance(record, Instance) and record.cls is not None:
+        return [(Cls(record.cls), world)]
+    return [(Sym(("type", value)), world)]
+
+
+def _getattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import attributes
+
+    owner, name = args.get(0), args.get(1)
+    if owner is not None and isinstance(name, Const) and isinstance(name.value, str) and name.value.isidentifier():
+        return attributes.get(it, owner, name.value, node, world)
+    if isinstance(owner, Lib):
+        return [(Lib(f"{owner.name}.*"), world)]
+    return [(Sym(("getattr", owner, name)), world)]
+
+
+def _setattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import attributes
+
+    owner, name, value = args.get(0), args.get(1), args.get(2)
+    if owner is not None and value is not None and isinstance(name, Const) and isinstance(name.value, str):
+        attributes.put(it, owner, name.value, value, node, world)
+    return [(NONE, world)]
+
+
+def _hasattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import classes, evaluate
+
+    owner, name = args.get(0), args.get(1)
+    if isinstance(owner, Elem):
+        return [(evaluate.opaque(it, owner, node), world)]
+    record = world.heap.get(owner.serial) if isinstance(owner, Obj) else None
+    if isinstance(record, Instance) and isinstance(name, Const) and not record.symbolic:
+        path = f"{owner.path}.{name.value}" if isinstance(owner, Obj) and owner.path else str(name.value)
+        if path in record.attrs:
+            return [(Const(True), world)]
+        if record.cls is not None and classes.member(it, record.cls, str(name.value), world):
+            return [(Const(True), world)]
+        layers = record.part.layers if record.part is not None else None
+        if layers:
+            known = path in layers or any(k.startswith(path + ".") for k in layers)
+            if known or (record.part is not None and record.cls is None and name.value != "module"):
+                return [(Const(known), world)]
+        if name.value == "module":
+            return [(Const(False), world)]
+    return [(Sym(("hasattr", owner, name)), world)]
+
+
+def _super(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    cls, owner = it.scope.cls, it.scope.owner
+    named = args.get(0)
+    if isinstance(named, Cls):
+        cls = named.info
+    if len(args.pos) > 1:
+        owner = args.pos[1]
+    if cls is not None and owner is not None:
+        return [(Super(owner, cls), world)]
+    return [(Sym(("super", id(node))), world)]
+
+
+def _sum(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import loops
+
+    value = args.get(0)
+    if isinstance(value, Params):
+        loops.use(it, value, "sum()", node, world)
+    values = calls.deep(args, world)
+    if any(isinstance(v, Tensor) for v in values):
+        return [(calls.computed(world, tensor_of(values)), world)]
+    return [(Sym(("fresh", serial())), world)]
+
+
+def _any(it: Interpreter, args: Args, node: cst.Call, world: World, every: bool = False) -> Outcomes:
+    value = args.get(0)
+    if isinstance(value, Cond):
+        return [(value, world)]
+    if isinstance(value, Ref) and isinstance(record := world.heap.get(value.serial), Items) and record.items:
+        conds = [i for i in record.items if isinstance(i, Cond)]
+        if len(conds) == len(record.items) and len({c.loop for c in conds}) == 1:
+            tests = [c.test for c in conds if c.test is not None and c.op == "test"]
+            if not every and len(tests) == len(conds) and len({t.kind for t in tests}) == 1:
+                args_ = tuple(dict.fromkeys(a for t in tests for a in t.args))
+                text = f"any of {', '.join(map(repr, args_[:4]))} {tests[0].kind} name"
+                return [(Cond(conds[0].loop, "test", test=Test(tests[0].kind, args_, text)), world)]
+            joined = conds[0]
+            for cond in conds[1:]:
+                joined = Cond(joined.loop, "and" if every else "or", (joined, cond))
+            return [(joined, world)]
+        known = [branches.truth(i, world) for i in record.items]
+        decisive = not every
+        if decisive in known:
+            return [(Const(decisive), world)]
+        if not record.more and all(k is (not decisive) for k in known):
+            return [(Const(not decisive), world)]
+    return [(Sym(("any", value, serial())), world)]
+
+
+def _all(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    return _any(it, args, node, world, every=True)
+
+
+def _number(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    value = args.get(0)
+    if isinstance(value, Tensor):
+        return [(calls.cut(it, value, "float()", node), world)]
+    if isinstance(value, Elem):
+        return [(Elem(value.loop, "derived"), world)]
+    if isinstance(value, Const) and isinstance(value.value, (int, float, bool)):
+        return [(value, world)]
+    return [(Sym(("number", value)), world)]
+
+
+def _str(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    value = args.get(0)
+    if isinstance(value, Const) and isinstance(value.value, (str, int)):
+        return [(Const(str(value.value)), world)]
+    return [(value if isinstance(value, Elem) else Sym(("str", value)), world)]
+
+
+def _dict(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    ref = Ref(serial())
+    first = args.get(0)
+    if isinstance(first, Params) and first.named:
+        return [(first, world)]
+    items: dict[Any, Value] = {}
+    more = args.more
+    if isinstance(first, Ref) and isinstance(record := world.heap.get(first.serial), Table):
+        items, more = dict(record.items), more or record.more
+    elif (
+        isinstance(first, Ref)
+        and isinstance(record := world.heap.get(first.serial), Items)
+        and not record.more
+        and all(isinstance(i, Tuple) and len(i.items) == 2 and isinstance(i.items[0], Const) for i in record.items)
+    ):
+        items = {i.items[0].value: i.items[1] for i in record.items}  # type: ignore[attr-defined]
+    elif first is not None:
+        more = True
+    items.update(args.kw)
+    world.heap[ref.serial] = Table(items, more)
+    return [(ref, world)]
+
+
+def _len(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import evaluate, loops
+
+    value = args.get(0)
+    if isinstance(value, Elem):
+        return [(Elem(value.loop, "derived"), world)]
+    known = evaluate.items_of(value, world) if value is not None else None
+    if known is not None and not known.more and not any(isinstance(i, Params) for i in known.items):
+        return [(Const(len(known.items)), world)]
+    if isinstance(value, Obj) and (inside := loops.contained(it, value, world)) is not None and not inside.more:
+        return [(Const(len(inside.items)), world)]
+    return [(Sym(("len", value)), world)]
+
+
+def _id(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    value = args.get(0)
+    if isinstance(value, Elem) and value.what in ("param", "maybe", "filtered"):
+        return [(Elem(value.loop, "id"), world)]
+    if isinstance(value, Params):
+        return [(Ids(value.members, value.unsure), world)]
+    return [(Sym(("id", value)), world)]
+
+
+def _next(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static.attributes import _some
+
+    value = args.get(0)
+    if isinstance(value, Params):
+        return [(_some(replace(value, iterator=None), "next()"), world)]
+    if isinstance(value, Tensor):
+        return [(value, world)]
+    return [(Sym(("fresh", serial())), world)]
+
+
+def _same(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    value = args.get(0)
+    return [(value if value is not None else NONE, world)]
+
+
+def _chain(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import evaluate
+
+    items: list[Value] = []
+    more = args.more
+    for value in args.pos:
+        known = evaluate.items_of(value, world)
+        if known is None:
+            more = True
+        else:
+            items += known.items
+            more = more or known.more
+    params = [i for i in items if isinstance(i, Params) and not i.single]
+    if items and len(params) == len(items):
+        iterator = serial()
+        it.emit(
+            world,
+            ev.TakeParams(site=it.place(node), lap=it.lap(world), iterator=iterator, text=evaluate.source(it, node)),
+        )
+        members = tuple(dict.fromkeys(m for p in params for m in p.members))
+        return [
+            (
+                Params(
+                    members,
+                    iterator=iterator,
+                    filtered=all(p.filtered for p in params),
+                    unsure=more or any(p.unsure for p in params),
+                ),
+                world,
+            )
+        ]
+    return [(evaluate.new_list(world, items, more), world)]
+
+
+def _chain_from(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import evaluate
+
+    known = evaluate.items_of(args.pos[0], world) if args.pos else None
+    return _chain(it, Args(list(known.items) if known else [], {}, known is None or known.more), node, world)
+
+
+def _partial(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    if not args.pos:
+        return [(NONE, world)]
+    return [(Partial(args.pos[0], tuple(args.pos[1:]), tuple(args.kw.items())), world)]
+
+
+def _exit(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    world.flow = Flow.RAISE
+    return [(NONE, world)]
+
+
+def _match(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import evaluate
+
+    pattern, value = args.get(0), args.get(1)
+    if isinstance(value, Elem):
+        if value.what == "name" and isinstance(pattern, Const) and isinstance(pattern.value, str):
+            regex = pattern.value if not evaluate.source(it, node.func).endswith("match") else f"^(?:{pattern.value})"
+            return [(Cond(value.loop, "test", test=Test("regex", (regex,), evaluate.source(it, node))), world)]
+        return [(evaluate.opaque(it, value, node), world)]
+    return [(Sym(("call", "re", pattern, value)), world)]
+
+
+def _cut_print(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    return [(NONE, world)]
+
+
+def _parameter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import library
+
+    return [(library.parameter(it, args, node, world), world)]
+
+
+FUNCTIONS: dict[str, Callable[[Interpreter, Args, cst.Call, World], Outcomes]] = {
+    "builtins.list": _list,
+    "builtins.set": _list,
+    "builtins.sorted": _list,
+    "builtins.reversed": _list,
+    "builtins.frozenset": _list,
+    "builtins.tuple": _tuple,
+    "builtins.iter": _same,
+    "builtins.filter": _filter,
+    "builtins.map": _map,
+    "builtins.enumerate": _enumerate,
+    "builtins.zip": _zip,
+    "builtins.isinstance": _isinstance,
+    "builtins.type": _type,
+    "builtins.getattr": _getattr,
+    "builtins.setattr": _setattr,
+    "builtins.hasattr": _hasattr,
+    "builtins.super": _super,
+    "builtins.sum": _sum,
+    "builtins.any": _any,
+    "builtins.all": _all,
+    "builtins.float": _number,
+    "builtins.int": _number,
+    "builtins.bool": _number,
+    "builtins.str": _str,
+    "builtins.dict": _dict,
+    "builtins.len": _len,
+    "builtins.id": _id,
+    "builtins.next": _next,
+    "builtins.print": _cut_print,
+    "builtins.exit": _exit,
+    "builtins.quit": _exit,
+    "sys.exit": _exit,
+    "os._exit": _exit,
+    "itertools.chain": _chain,
+    "itertools.chain.from_iterable": _chain_from,
+    "functools.partial": _partial,
+    "collections.OrderedDict": _dict,
+    "collections.defaultdict": _dict,
+    "re.match": _match,
+    "re.search": _match,
+    "re.fullmatch": _match,
+    "torch.nn.Parameter": _parameter,
+    "typing.cast": lambda it, args, node, world: [(args.get(1) or NONE, world)],
+}
+_ = UNSURE

@@ -1,0 +1,379 @@
+"""Calls: a row of knowledge, a function of the project inlined, or an escape into code that is not in view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import libcst as cst
+
+from freezelint.knowledge import look_up
+from freezelint.knowledge.rows import Arg, ContainerRow, LayerRow, Row
+from freezelint.static.interpreter import CALL_DEPTH, Interpreter, Outcomes, Scope
+from freezelint.static.values import (
+    NONE,
+    Cls,
+    Const,
+    Elem,
+    Func,
+    GradMode,
+    Instance,
+    Items,
+    Lib,
+    Method,
+    Obj,
+    Opt,
+    Params,
+    Partial,
+    Ref,
+    Sym,
+    Table,
+    Tensor,
+    Tuple,
+    Value,
+    tensor_of,
+)
+from freezelint.static.world import Flow, World, merge, serial
+from freezelint.trace import events as ev
+from freezelint.trace.regions import BATCHNORM
+from freezelint.trace.tri import NO, UNSURE, YES
+
+
+@dataclass
+class Args:
+    """Evaluated arguments; `more` when some came from unknown `*args` or `**kwargs`."""
+
+    pos: list[Value] = field(default_factory=list)
+    kw: dict[str, Value] = field(default_factory=dict)
+    more: bool = False
+
+    def get(self, position: int, name: str = "") -> Value | None:
+        """The argument at a position or under a name."""
+        if name and name in self.kw:
+            return self.kw[name]
+        return self.pos[position] if 0 <= position < len(self.pos) else None
+
+    def at(self, arg: Arg) -> Value | None:
+        """The argument a row means."""
+        return self.get(arg.position, arg.name)
+
+    def all(self) -> list[Value]:
+        """Every argument."""
+        return [*self.pos, *self.kw.values()]
+
+
+def arguments(it: Interpreter, nodes: Any, world: World) -> list[tuple[Args, World]]:
+    """The arguments of a call, left to right."""
+    from freezelint.static import evaluate, loops
+
+    done: list[tuple[Args, World]] = [(Args(), world)]
+    for arg in nodes:
+        grown: list[tuple[Args, World]] = []
+        for args, here in done:
+            for value, after in evaluate.evaluate(it, arg.value, here):
+                new = Args(list(args.pos), dict(args.kw), args.more)
+                if arg.star == "*":
+                    known = loops.spread(it, value, after, arg)
+                    if known is not None:
+                        new.pos += known.items
+                        new.more = new.more or known.more
+                    else:
+                        new.more = True
+                elif arg.star == "**":
+                    table = after.heap.get(value.serial) if isinstance(value, Ref) else None
+                    if isinstance(table, Table):
+                        new.kw.update({str(k): v for k, v in table.items.items()})
+                        new.more = new.more or table.more
+                    else:
+                        new.more = True
+                elif arg.keyword is not None:
+                    new.kw[arg.keyword.value] = value
+                else:
+                    new.pos.append(value)
+                grown.append((new, after))
+        done = grown
+    return done
+
+
+def call(it: Interpreter, func: Value, args: Args, node: cst.Call, world: World) -> Outcomes:
+    """`func(*args)`."""
+    from freezelint.static import classes, forward, library, methods
+
+    if isinstance(func, Func):
+        return inline(it, func, args, node, world)
+    if isinstance(func, Cls):
+        return classes.create(it, func.info, args, node, world)
+    if isinstance(func, Lib):
+        return library.call(it, func.name, args, node, world)
+    if isinstance(func, Method):
+        return methods.call(it, func.owner, func.name, args, node, world)
+    if isinstance(func, Obj):
+        return forward.run(it, func, args, node, world)
+    if isinstance(func, Partial):
+        merged = Args([*func.args, *args.pos], {**dict(func.kwargs), **args.kw}, args.more)
+        return call(it, func.func, merged, node, world)
+    if isinstance(func, GradMode):
+        return [(args.pos[0] if args.pos else func, world)]
+    if isinstance(func, Tensor):
+        return [(computed(world, tensor_of((func, *deep(args, world)))), world)]
+    if isinstance(func, Elem):
+        if func.what == "module":
+            return forward.element(it, func, args, node, world)
+        return [(Elem(func.loop, "derived"), world)]
+    if isinstance(func, Sym):
+        if isinstance(func.key, tuple) and func.key[0] == "attr" and func not in it.symbolic:
+            return methods.call(it, func.key[1], func.key[2], args, node, world, called=func)
+        if it.is_symbolic_module(func, world):
+            module = it.as_module(func, world)
+            assert module is not None
+            return forward.run(it, module, args, node, world)
+        return unknown(it, func.text, args, node, world)
+    return unknown(it, "", args, node, world)
+
+
+def deep(args: Args, world: World) -> list[Value]:
+    """The arguments and what lists, tuples and dictionaries among them hold."""
+    found: list[Value] = []
+    for value in args.all():
+        found += inside(value, world)
+    return found
+
+
+def inside(value: Value, world: World, depth: int = 3) -> list[Value]:
+    """A value, or what it holds."""
+    if isinstance(value, Tuple) and depth:
+        return [x for item in value.items for x in inside(item, world, depth - 1)]
+    if isinstance(value, Ref) and depth:
+        record = world.heap.get(value.serial)
+        if isinstance(record, Items):
+            return [x for item in record.items for x in inside(item, world, depth - 1)]
+        if isinstance(record, Table):
+            return [x for item in record.items.values() for x in inside(item, world, depth - 1)]
+    return [value]
+
+
+def computed(world: World, tensor: Tensor) -> Tensor:
+    """What a tensor operation returns under the grad mode in force."""
+    recording = world.state.is_recording()
+    if recording is YES:
+        return tensor
+    if recording is UNSURE:
+        return Tensor(tensor.uses, UNSURE)
+    event = world.state.recording[-1].event
+    kind = event.kind if isinstance(event, ev.EnterGradMode) else "no_grad"
+    why = ev.Cut(f"torch.{kind}()", event.site)
+    return Tensor(frozenset(ev.Use(u.serial, u.cut or why) for u in tensor.uses), tensor.complete)
+
+
+def cut(it: Interpreter, tensor: Tensor, how: str, node: cst.CSTNode) -> Tensor:
+    """A tensor without its graph."""
+    why = ev.Cut(how, it.place(node))
+    return Tensor(frozenset(ev.Use(u.serial, u.cut or why) for u in tensor.uses), tensor.complete)
+
+
+def unknown(
+    it: Interpreter, text: str, args: Args, node: cst.CSTNode, world: World, *, escapes: bool = True, kind: str = ""
+) -> Outcomes:
+    """A call of code that is not in view: what it is given is forgotten; tensors in, a tensor out."""
+    from freezelint.static.evaluate import fresh
+
+    if escapes:
+        escape(it, args, text, node, world)
+    values = deep(args, world)
+    tensors = [v for v in values if isinstance(v, Tensor)]
+    if any(t.uses for t in tensors):
+        return [(computed(world, tensor_of(tensors, UNSURE)), world)]
+    return [(fresh(f"{text}(...)" if text else "", kind), world)]
+
+
+def escape(it: Interpreter, args: Args, by: str, node: cst.CSTNode, world: World) -> None:
+    """Forget what is known of everything that goes out with these arguments."""
+    region = frozenset(part for value in args.all() for part in it.regions_in(value, world))
+    if not region:
+        return
+    it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by=by))
+    for value in deep(args, world):
+        if isinstance(value, Opt):
+            it.emit(
+                world,
+                ev.AddParamGroup(
+                    site=it.place(node), lap=it.lap(world), optimizer=value.serial, region=frozenset(), complete=UNSURE
+                ),
+            )
+
+
+# Functions of the project --------------------------------------------------------------------------------------------
+
+
+def inline(it: Interpreter, func: Func, args: Args, node: cst.CSTNode, world: World) -> Outcomes:
+    """Run a function of the project in place."""
+    from freezelint.static import evaluate, execute
+
+    info = func.info
+    if len(it.running) >= CALL_DEPTH or it.running.count(info) > 1:
+        return unknown(it, info.name, args, node, world, escapes=info not in it.running)
+    it.called.add(id(info.node))
+    positional = [func.bound, *args.pos] if func.bound is not None else list(args.pos)
+    before = it.scope
+    frame = serial()
+    outer = () if func.frame is None else (func.frame, *(before.outer if before.frame == func.frame else ()))
+    it.scope = Scope(info.module, frame, outer, info, info.cls, func.bound)
+    stack, laps = world.stack, world.laps
+    it.running.append(info)
+    try:
+        world.frames[frame] = bind(it, func, positional, args, world)
+        world.stack = (*stack, frame)
+        modes = grad_modes(it, info, world)
+        for mode, place in modes:
+            it.emit(world, ev.EnterGradMode(site=place, enabled=mode.enabled, kind=mode.kind, how="decorator"))
+        if isinstance(info.node, cst.Lambda):
+            outcomes = evaluate.evaluate(it, info.node.body, world)
+            for value, after in outcomes:
+                after.result, after.flow = value, Flow.RETURN
+            worlds = [after for _, after in outcomes]
+        else:
+            worlds = execute.block(it, info.node.body.body, [world])
+    finally:
+        it.running.pop()
+        it.scope = before
+    ended = [w for w in worlds if w.flow is Flow.RAISE]
+    kept = [w for w in worlds if w.flow is not Flow.RAISE]
+    execute.settle_ended(ended, kept)
+    done: list[World] = []
+    for after in kept or ended[:1]:
+        if after.flow is Flow.NORMAL:
+            after.result = NONE
+        if after.flow is not Flow.RAISE:
+            after.flow = Flow.NORMAL
+        for _ in modes:
+            it.emit(after, ev.ExitGradMode(site=it.place(node)))
+        after.stack, after.laps = stack, laps
+        if frame not in it.closures:
+            after.frames.pop(frame, None)
+        done.append(after)
+    outcomes = []
+    for after in merge(done):
+        value, after.result = after.result, NONE
+        outcomes.append((value, after))
+    return outcomes
+
+
+def bind(it: Interpreter, func: Func, positional: list[Value], args: Args, world: World) -> dict[str, Value]:
+    """The frame of a call: parameters bound to arguments, defaults, or unknowns."""
+    params = func.info.node.params
+    names: dict[str, Value] = {}
+    plain = [*params.posonly_params, *params.params]
+    keywords = dict(args.kw)
+    for at, param in enumerate(plain):
+        name = param.name.value
+        if at < len(positional):
+            names[name] = positional[at]
+        elif name in keywords:
+            names[name] = keywords.pop(name)
+        else:
+            names[name] = _default(it, func, param, args.more, world)
+    for param in params.kwonly_params:
+        name = param.name.value
+        names[name] = keywords.pop(name) if name in keywords else _default(it, func, param, args.more, world)
+    from freezelint.static.evaluate import new_list
+
+    if isinstance(params.star_arg, cst.Param):
+        names[params.star_arg.name.value] = new_list(world, positional[len(plain) :], args.more)
+    if params.star_kwarg is not None:
+        ref = Ref(serial())
+        world.heap[ref.serial] = Table(dict(keywords), args.more)
+        names[params.star_kwarg.name.value] = ref
+    return names
+
+
+def _default(it: Interpreter, func: Func, param: cst.Param, more: bool, world: World) -> Value:
+    from freezelint.static import evaluate
+
+    name = param.name.value
+    if param.default is None or more:
+        return Sym(("arg", id(param), serial()), name)
+    scope, it.scope = it.scope, Scope(func.info.module, None, (), None, func.info.cls)
+    try:
+        value, after = evaluate.evaluate(it, param.default, world)[0]
+        return value if after is world else Sym(("arg", id(param), serial()), name)
+    finally:
+        it.scope = scope
+
+
+def grad_modes(it: Interpreter, info: Any, world: World) -> list[tuple[GradMode, Any]]:
+    """The grad modes a function's decorators put it under, with the decorator."""
+    from freezelint.static import evaluate
+    from freezelint.static.modules import Place
+
+    if isinstance(info.node, cst.Lambda) or not info.node.decorators:
+        return []
+    found = []
+    scope, it.scope = it.scope, Scope(info.module)
+    try:
+        for decorator in info.node.decorators:
+            value, _ = evaluate.evaluate(it, decorator.decorator, world)[0]
+            if isinstance(value, Lib):
+                row = look_up(value.name)
+                value = grad_mode(row, Args(), value) if row is not None else value
+            if isinstance(value, GradMode):
+                found.append((value, Place(info.module, decorator)))
+    finally:
+        it.scope = scope
+    return found
+
+
+def grad_mode(row: Row, args: Args, otherwise: Value) -> Value:
+    """The grad mode a row makes."""
+    from freezelint.knowledge.rows import GradModeRow
+
+    if not isinstance(row, GradModeRow):
+        return otherwise
+    if row.enabled is not None:
+        first = args.get(0, "mode")
+        if row.kind == "inference_mode" and isinstance(first, Const) and first.value is False:
+            return GradMode(row.kind, YES)
+        return GradMode(row.kind, YES if row.enabled else NO)
+    mode = args.get(0, "mode")
+    known = mode.value if isinstance(mode, Const) and isinstance(mode.value, bool) else None
+    return GradMode(row.kind, YES if known else NO if known is False else UNSURE)
+
+
+def layer_kinds(it: Interpreter, value: Value, world: World) -> tuple[str, ...] | None:
+    """The layer class names that `isinstance(m, value)` accepts, None when that is not known."""
+    from freezelint.static import classes
+    from freezelint.static.evaluate import items_of
+
+    known = items_of(value, world)
+    if known is not None:
+        found: list[str] = []
+        for item in known.items:
+            kinds = layer_kinds(it, item, world)
+            if kinds is None:
+                return None
+            found += kinds
+        return tuple(found) if not known.more else None
+    if isinstance(value, Lib):
+        last = value.name.rpartition(".")[2]
+        row = look_up(value.name)
+        if isinstance(row, LayerRow):
+            return (row.kind,)
+        if isinstance(row, ContainerRow) or last in ("_BatchNorm", "_ConvNd", "_NormBase", "_DropoutNd", "DropPath"):
+            return (last,)
+        if "BatchNorm" in last or last in ("FrozenBatchNorm2d",):
+            return (last,) if last in BATCHNORM or "Frozen" in last else ("BatchNorm2d",)
+        return (last,) if last[:1].isupper() else None
+    if isinstance(value, Cls):
+        base = classes.layer_base(it, value.info, world)
+        return (base or value.info.name,)
+    return None
+
+
+def method_owner(value: Value, world: World) -> Instance | None:
+    """The heap record of an instance."""
+    record = world.heap.get(value.serial) if isinstance(value, Obj) else None
+    return record if isinstance(record, Instance) else None
+
+
+def is_params(value: Value | None) -> bool:
+    """Whether a value is a list or generator of parameters."""
+    return isinstance(value, Params) and not value.single

@@ -1,0 +1,100 @@
+"""Where analysis starts: the module's top level, then what nobody called, with unknown arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from freezelint.static import calls, classes, execute, lifecycles
+from freezelint.static.calls import Args
+from freezelint.static.interpreter import ENTRY_FUEL, Interpreter, OutOfFuel, Scope
+from freezelint.static.modules import ClassInfo, Module
+from freezelint.static.values import Const, Func, Instance, Obj
+from freezelint.static.world import Flow, World, merge
+from freezelint.trace import events as ev
+from freezelint.trace.tri import UNSURE, YES, Tri
+
+
+def run(it: Interpreter, module: Module) -> None:
+    """Everything of a module that can be run."""
+    _top_level(it, module)
+    for node in module.tree.body:
+        if isinstance(node, cst.ClassDef):
+            _class(it, module, it.cls(module, node))
+    for node in _functions(module.tree.body):
+        if id(node) not in it.called:
+            _attempt(it, module, lambda w, node=node: _call(it, module, node, w))
+
+
+def _functions(body: object) -> Iterator[cst.FunctionDef]:
+    for node in body:  # type: ignore[attr-defined]
+        if isinstance(node, cst.FunctionDef):
+            yield node
+        elif isinstance(node, (cst.If, cst.Try)):
+            yield from _functions(node.body.body)
+
+
+def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE) -> None:
+    """Run one entry in a world of its own; a lack of fuel ends the entry, not the file."""
+    it.fuel = ENTRY_FUEL
+    it.scope = Scope(module)
+    it.running = []
+    try:
+        for world in start(World()):  # type: ignore[operator]
+            if world.flow is not Flow.RAISE:
+                it.emit(world, ev.End(site=it.place(module.tree), whole=whole))
+    except OutOfFuel:
+        pass
+
+
+def _top_level(it: Interpreter, module: Module) -> None:
+    def start(world: World) -> list[World]:
+        world.globals[module.path] = {"__name__": Const("__main__")}
+        return execute.block(it, module.tree.body, [world])
+
+    _attempt(it, module, start, whole=YES)
+
+
+def _call(it: Interpreter, module: Module, node: cst.FunctionDef, world: World) -> list[World]:
+    func = Func(it.function(module, node))
+    return [after for _, after in calls.inline(it, func, Args(more=True), node, world)]
+
+
+def _class(it: Interpreter, module: Module, cls: ClassInfo) -> None:
+    """An instance with unknown arguments, and its methods that nothing in the file called."""
+    methods = [m for m in cls.members.values() if isinstance(m, cst.FunctionDef)]
+    wanted = [m for m in methods if id(m) not in it.called]
+    if not wanted:
+        return
+
+    def start(world: World) -> list[World]:
+        done: list[World] = []
+        for owner, after in classes.create(it, cls, Args(more=True), cls.node, world):
+            if not isinstance(owner, Obj):
+                done.append(after)
+                continue
+            record = after.heap.get(owner.serial)
+            if isinstance(record, Instance) and classes.is_lightning(it, cls, after):
+                done += lifecycles.lightning(it, owner, cls.node, after)
+                continue
+            done.append(after)
+            for method in wanted:
+                if id(method) not in it.called:
+                    done += _method(it, cls, owner, method, after.fork())
+        return merge(done) if len(done) < 8 else done
+
+    _attempt(it, module, start)
+    for method in wanted:  # what a lifecycle or a lack of fuel left out
+        if id(method) not in it.called:
+
+            def alone(world: World, method: cst.FunctionDef = method) -> list[World]:
+                return _method(it, cls, classes.new_instance(it, cls, world), method, world)
+
+            _attempt(it, module, alone)
+
+
+def _method(it: Interpreter, cls: ClassInfo, owner: Obj, method: cst.FunctionDef, world: World) -> list[World]:
+    func = Func(it.function(cls.module, method, cls), bound=owner if classes.kind_of(method) != "static" else None)
+    it.fuel = ENTRY_FUEL
+    return [after for _, after in calls.inline(it, func, Args(more=True), method, world)]

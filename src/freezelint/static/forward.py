@@ -1,0 +1,75 @@
+"""Forwards: what calling a module does, and the methods of a model that run it under another name."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from freezelint.static import calls, classes
+from freezelint.static.calls import Args
+from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.values import Elem, Func, Instance, Obj, Ref, Sym, Tensor, Tuple, Value, tensor_of
+from freezelint.static.world import World, serial
+from freezelint.trace import events as ev
+from freezelint.trace.tri import UNSURE, YES
+
+
+def run(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World) -> Outcomes:
+    """`module(x)`, or the call of an instance that is no Module."""
+    record = world.heap.get(owner.serial)
+    if not isinstance(record, Instance) or record.part is None:
+        if isinstance(record, Instance) and record.cls is not None:
+            found = classes.member(it, record.cls, "__call__", world)
+            if found is not None and isinstance(found[0], cst.FunctionDef):
+                func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
+                return calls.inline(it, func, args, node, world)
+        return calls.unknown(it, "", args, node, world)
+    number = serial()
+    label = record.part.label + (f".{owner.path}" if owner.path else "")
+    it.emit(
+        world,
+        ev.Forward(site=it.place(node), lap=it.lap(world), serial=number, label=label, region=it.region(owner, world)),
+    )
+    if record.cls is not None and not owner.path:
+        found = classes.member(it, record.cls, "forward", world)
+        if found is not None and isinstance(found[0], cst.FunctionDef):
+            func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
+            return [
+                (_result(value, number, args, after), after)
+                for value, after in calls.inline(it, func, args, node, world)
+            ]
+    return [(through(number, args, world), world)]
+
+
+def through(number: int, args: Args, world: World) -> Tensor:
+    """The output of a forward whose inside is not looked at."""
+    inputs = tensor_of(v for v in calls.deep(args, world) if isinstance(v, Tensor))
+    return calls.computed(world, Tensor(inputs.uses | {ev.Use(number)}, inputs.complete))
+
+
+def _result(value: Value, number: int, args: Args, world: World) -> Value:
+    """What a class's own forward returned; where it got lost, the output of the forward as a whole."""
+    if isinstance(value, Tensor):
+        return value if value.uses else Tensor(frozenset({ev.Use(number)}), UNSURE)
+    if isinstance(value, (Tuple, Ref, Obj)):
+        if any(isinstance(v, Tensor) and v.uses for v in calls.inside(value, world)):
+            return value
+    return Tensor(frozenset({ev.Use(number)}), UNSURE) if isinstance(value, (Sym, Tuple, Ref)) else value
+
+
+def element(it: Interpreter, func: Elem, args: Args, node: cst.CSTNode, world: World) -> Outcomes:
+    """A module out of a loop over modules is run."""
+    number = serial()
+    region = frozenset(p for _, p in world.elements.get(func.loop, ()))
+    it.emit(world, ev.Forward(site=it.place(node), lap=it.lap(world), serial=number, region=region))
+    return [(through(number, args, world), world)]
+
+
+def part_of(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World, text: str) -> Outcomes:
+    """A library model run through one of its methods (`forward_features`, `encode_image`, `generate`)."""
+    number = serial()
+    it.emit(
+        world,
+        ev.Forward(site=it.place(node), lap=it.lap(world), serial=number, label=text, region=it.region(owner, world)),
+    )
+    out = through(number, args, world)
+    return [(out if out.complete is YES else Tensor(out.uses, UNSURE), world)]

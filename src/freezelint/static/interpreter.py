@@ -1,0 +1,423 @@
+"""The interpreter: what all its parts share. It runs source symbolically and feeds training events to the rules.
+
+`evaluate` gives values to expressions, `execute` runs statements, `branches` decides tests, `loops` unrolls or
+generalises, `calls` and `methods` say what calls do, `classes` builds instances. Each is a file of functions that take
+the interpreter first; an expression has a list of outcomes, one for each world it may lead to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import libcst as cst
+
+from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place
+from freezelint.static.values import Cls, Const, Elem, Instance, Items, Lib, Members, Mod, Obj, Params, Ref, Sym, Value
+from freezelint.static.world import Assumption, World, serial
+from freezelint.trace import events as ev
+from freezelint.trace.check import Rule
+from freezelint.trace.regions import Part, Region, View
+from freezelint.trace.run import Fault, Run
+
+Outcomes = list[tuple[Value, World]]
+
+ENTRY_FUEL = 60_000  # evaluations an entry may take; far more than any training script needs
+CALL_DEPTH = 8  # calls inlined into one another
+
+
+class OutOfFuel(Exception):
+    """An entry took too many evaluations; what it found so far stands."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A fault a rule saw in a world, and what that world had assumed."""
+
+    rule: Rule
+    fault: Fault
+    assumed: Mapping[Any, Assumption]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where names are looked up: a frame (None at module level), the frames around it, the module."""
+
+    module: Module
+    frame: int | None = None
+    outer: tuple[int, ...] = ()
+    function: FunctionInfo | None = None
+    cls: ClassInfo | None = None
+    owner: Value | None = None  # self
+
+
+@dataclass
+class Interpreter:
+    """One analysis of one entry file. Worlds come and go; what is here belongs to all of them."""
+
+    modules: Modules
+    rules: Iterable[Rule]
+    trace: Callable[[str], None] | None = None
+    found: list[Found] = field(default_factory=list)
+    called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
+    instantiated: set[int] = field(default_factory=set)
+    symbolic: dict[Any, int] = field(default_factory=dict)
+    running: list[Any] = field(default_factory=list)  # functions being inlined, to stop recursion
+    resolving: set[tuple[str, str]] = field(default_factory=set)
+    closures: set[int] = field(default_factory=set)  # frames that functions defined in them may still read
+    fuel: int = ENTRY_FUEL
+    scope: Scope = None  # type: ignore[assignment]
+    listeners: dict[type, list[Rule]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for rule in self.rules:
+            for kind in rule.on:
+                self.listeners.setdefault(kind, []).append(rule)
+
+    # Events ---------------------------------------------------------------------------------------------------------
+
+    def emit(self, world: World, event: ev.Event) -> None:
+        """Let the rules see an event in the state before it, then apply it."""
+        if self.trace is not None:
+            from freezelint.trace.show import show
+
+            where = event.site.module.site(event.site.node) if isinstance(event.site, Place) else None
+            self.trace(f"{where.path}:{where.line}: {show(event)}" if where else show(event))
+        listeners = self.listeners.get(type(event))
+        if listeners:
+            run = Run(world.state)
+            for rule in listeners:
+                for fault in rule.check(run, event):
+                    self.found.append(Found(rule, fault, dict(world.assumed)))
+        world.state = world.state.apply(event)
+
+    def place(self, node: cst.CSTNode) -> Place:
+        """The site of a node of the running module."""
+        return Place(self.scope.module, node)
+
+    def lap(self, world: World) -> int:
+        """Which lap of the innermost loop this is."""
+        return world.laps[-1] if world.laps else 0
+
+    def burn(self) -> None:
+        """Count an evaluation."""
+        self.fuel -= 1
+        if self.fuel < 0:
+            raise OutOfFuel
+
+    # Modules (of torch) ---------------------------------------------------------------------------------------------
+
+    def as_module(self, value: Value, world: World) -> Obj | None:
+        """The module a value stands for. An unknown becomes a symbolic module: it has parameters, and no known fact."""
+        if isinstance(value, Obj):
+            record = world.heap.get(value.serial)
+            return value if isinstance(record, Instance) and record.part is not None else None
+        if not isinstance(value, Sym):
+            return None
+        key = value.key
+        if isinstance(key, tuple) and key[0] == "attr" and key[1] != value:
+            base = key[1]
+            if isinstance(base, Obj):
+                record = world.heap.get(base.serial)
+                if isinstance(record, Instance) and record.part is not None and record.part.layers is None:
+                    return Obj(base.serial, f"{base.path}.{key[2]}".lstrip("."))
+            elif isinstance(base, Sym):
+                owner = self.as_module(base, world)
+                if owner is not None:
+                    return Obj(owner.serial, f"{owner.path}.{key[2]}".lstrip("."))
+        number = self.symbolic.get(value)
+        if number is None:
+            number = self.symbolic[value] = serial()
+        if number not in world.heap:
+            part = self._parts.setdefault(number, Part(value.text or "model"))
+            world.heap[number] = Instance("symbolic", part=part, symbolic=True)
+        return Obj(number)
+
+    _parts: dict[int, Part] = field(default_factory=dict)
+
+    def is_symbolic_module(self, value: Value, world: World) -> bool:
+        """Whether an unknown has been used as a module before, so that calling it is a forward."""
+        if not isinstance(value, Sym):
+            return False
+        if value in self.symbolic:
+            return True
+        key = value.key
+        return isinstance(key, tuple) and key[0] == "attr" and isinstance(key[1], Sym) and key[1] in self.symbolic
+
+    def members(self, value: Obj, world: World, prefix: str = "", seen: frozenset[Obj] = frozenset()) -> Members:
+        """Every part of a module with the prefix its names have there, attached children included."""
+        record = world.heap.get(value.serial)
+        if not isinstance(record, Instance) or value in seen:
+            return ()
+        seen = seen | {value}
+        found: list[tuple[View, Part]] = []
+        stem = value.path + "." if value.path else ""
+        attached = [
+            (path, attr)
+            for path, attr in record.attrs.items()
+            if path.startswith(stem) and path != value.path and self._registers(attr, world)
+        ]
+        part = record.part
+        if part is not None and not (part.layers is not None and not part.layers and not part.children):
+            own = part.at(value.path) if value.path else (part,)
+            gone = {p for path, _ in attached for p in (part.at(path) if part.layers is None or part.layers else ())}
+            if gone:
+                own = tuple(
+                    leaf for p in own for leaf in p.leaves() if leaf not in gone and not gone & set(leaf.above())
+                )
+            found += [(View(prefix, value.path), p) for p in own]
+        if not value.path:
+            found += [(View(prefix), p) for _, p in record.shares]
+        for path, attr in attached:
+            inner = path[len(stem) :]
+            where = f"{prefix}.{inner}" if prefix else inner
+            if isinstance(attr, Obj):
+                found += self.members(attr, world, where, seen)
+            elif isinstance(attr, Params):
+                found += [(View(where), p) for _, p in attr.members]
+        if value.path and value.path in record.attrs and isinstance(record.attrs[value.path], Obj):
+            found += self.members(record.attrs[value.path], world, prefix, seen)  # type: ignore[arg-type]
+        return tuple(dict.fromkeys(found))
+
+    def _registers(self, attr: Value, world: World) -> bool:
+        if isinstance(attr, Params):
+            return attr.single and len(attr.members) == 1 and attr.members[0][1].label.startswith("parameter ")
+        if isinstance(attr, Obj):
+            record = world.heap.get(attr.serial)
+            return isinstance(record, Instance) and record.part is not None
+        return False
+
+    def region(self, value: Obj, world: World) -> Region:
+        """All parts of a module."""
+        return frozenset(part for _, part in self.members(value, world))
+
+    def submodules(self, value: Obj, world: World, seen: frozenset[int] = frozenset()) -> list[Obj]:
+        """The module instances reachable from this one, itself first."""
+        record = world.heap.get(value.serial)
+        if not isinstance(record, Instance) or value.serial in seen:
+            return []
+        found = [value]
+        stem = value.path + "." if value.path else ""
+        for path, attr in record.attrs.items():
+            if path.startswith(stem) and isinstance(attr, Obj) and self._registers(attr, world):
+                found += self.submodules(attr, world, seen | {value.serial})
+        return found
+
+    def regions_in(self, value: Value, world: World, depth: int = 3) -> Region:
+        """Every part reachable from a value: what escapes with it."""
+        if isinstance(value, Obj):
+            record = world.heap.get(value.serial)
+            if isinstance(record, Instance) and record.part is None and depth:
+                return frozenset().union(*(self.regions_in(v, world, depth - 1) for v in record.attrs.values()))
+            return self.region(value, world)
+        if isinstance(value, Params):
+            return value.region
+        if isinstance(value, Elem):
+            return frozenset(p for _, p in world.elements.get(value.loop, ()))
+        if isinstance(value, Ref) and depth:
+            record = world.heap.get(value.serial)
+            inside = record.items if isinstance(record, Items) else record.items.values() if record else ()
+            return frozenset().union(*(self.regions_in(v, world, depth - 1) for v in inside))
+        items = getattr(value, "items", None)
+        if items and depth:
+            return frozenset().union(*(self.regions_in(v, world, depth - 1) for v in items))
+        if isinstance(value, Sym) and value in self.symbolic:
+            module = self.as_module(value, world)
+            return self.region(module, world) if module else frozenset()
+        return frozenset()
+
+    def locals(self, world: World) -> dict[str, Value]:
+        """The names that an assignment in the running scope binds."""
+        if self.scope.frame is not None:
+            return world.frames[self.scope.frame]
+        return world.globals.setdefault(self.scope.module.path, {})
+
+    def globals_of(self, world: World) -> frozenset[str]:
+        """The names that the running function declared global."""
+        if self.scope.frame is None:
+            return frozenset()
+        declared = world.frames[self.scope.frame].get("\0global")
+        items = getattr(declared, "items", ())
+        return frozenset(str(c.value) for c in items)
+
+    # Names ----------------------------------------------------------------------------------------------------------
+
+    def name(self, name: str, world: World) -> Value:
+        """The value of a name in the running scope."""
+        scope = self.scope
+        if scope.frame is not None:
+            value = world.frames[scope.frame].get(name)
+            if value is not None:
+                return value
+            for frame in scope.outer:
+                value = world.frames.get(frame, {}).get(name)
+                if value is not None:
+                    return value
+        return self.global_name(scope.module, name, world)
+
+    def global_name(self, module: Module, name: str, world: World, stars: bool = True) -> Value:
+        """The value of a top-level name of a module, evaluated when first asked."""
+        known = world.globals.get(module.path, {}).get(name)
+        if known is not None:
+            return known
+        value = self._bound(module, name, world)
+        if value is None and stars:
+            for small in module.stars:
+                source = self.imported_module(module, small)
+                if isinstance(source, Mod) and source.module is not module:
+                    value = self._bound(source.module, name, world)
+                    if value is None and source.module.stars:
+                        value = self.global_name(source.module, name, world, stars=len(source.module.stars) < 6)
+                        value = None if isinstance(value, (Sym, Lib)) and not isinstance(value, Const) else value
+                    if value is not None:
+                        break
+                elif isinstance(source, Lib) and source.name in (
+                    "torch",
+                    "torch.nn",
+                    "torch.optim",
+                    "torchvision.models",
+                ):
+                    from freezelint.knowledge import look_up
+
+                    if look_up(f"{source.name}.{name}"):
+                        value = Lib(f"{source.name}.{name}")
+                        break
+        if value is None:
+            value = Lib(f"builtins.{name}") if name in BUILTINS else Sym(("name", module.path, name), name)
+        return value
+
+    def _bound(self, module: Module, name: str, world: World) -> Value | None:
+        bound = module.bound.get(name)
+        key = (module.path, name)
+        if not bound or key in self.resolving:
+            return None
+        self.resolving.add(key)
+        try:
+            # Of several bindings (try/except imports, if/else) prefer a definition or import that resolves.
+            for what in reversed(bound):
+                value = self._binding(module, name, what, world)
+                if value is not None and not isinstance(value, Sym):
+                    break
+            if value is not None:
+                world.globals.setdefault(module.path, {})[name] = value
+            return value
+        finally:
+            self.resolving.discard(key)
+
+    def _binding(self, module: Module, name: str, what: Any, world: World) -> Value | None:
+        from freezelint.static import classes, evaluate
+        from freezelint.static.values import Func
+
+        if isinstance(what, cst.FunctionDef):
+            return classes.decorated(self, Func(self.function(module, what)), what)
+        if isinstance(what, cst.ClassDef):
+            return Cls(self.cls(module, what))
+        if isinstance(what, tuple):
+            return self.imported(module, *what)
+        if isinstance(what, (cst.Assign, cst.AnnAssign)) and what.value is not None:
+            targets = [t.target for t in what.targets] if isinstance(what, cst.Assign) else [what.target]
+            if not any(isinstance(t, cst.Name) and t.value == name for t in targets):
+                return Sym(("global", module.path, name), name)
+            before, self.scope = self.scope, Scope(module)
+            try:
+                outcomes = evaluate.evaluate(self, what.value, world)
+            finally:
+                self.scope = before
+            value, after = outcomes[0]
+            if after is world:
+                evaluate.label(self, value, name, world)
+                return value
+            return Sym(("global", module.path, name), name)
+        return None
+
+    def function(
+        self, module: Module, node: cst.FunctionDef | cst.Lambda, cls: ClassInfo | None = None
+    ) -> FunctionInfo:
+        """The one record of a function node."""
+        info = module.functions.get(id(node))
+        if info is None:
+            name = node.name.value if isinstance(node, cst.FunctionDef) else "<lambda>"
+            info = module.functions[id(node)] = FunctionInfo(module, node, name, cls)
+        return info
+
+    def cls(self, module: Module, node: cst.ClassDef) -> ClassInfo:
+        """The one record of a class node."""
+        from freezelint.static import classes
+
+        info = module.classes.get(id(node))
+        if info is None:
+            info = module.classes[id(node)] = classes.describe(module, node)
+        return info
+
+    # Imports --------------------------------------------------------------------------------------------------------
+
+    def imported_module(self, module: Module, small: cst.ImportFrom) -> Value:
+        """What `from X import ...` imports from."""
+        from freezelint.static.modules import dotted
+
+        name, level = dotted(small.module), len(small.relative)
+        file = self.modules.find(name, module.file, level)
+        if file is not None:
+            found = self.modules.at(file)
+            return Mod(found) if found else Sym(("module", str(file)), name)
+        return Lib(name) if not level else Sym(("module", module.path, level, name), name)
+
+    def imported(self, module: Module, small: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> Value:
+        """The value an import statement binds."""
+        from freezelint.static.modules import dotted
+
+        if isinstance(small, cst.Import):
+            name = dotted(alias.name)
+            if not alias.asname:
+                name = name.split(".")[0]
+            return self.module_named(module, name)
+        source = self.imported_module(module, small)
+        name = dotted(alias.name)
+        if isinstance(source, Mod):
+            return self.member_of(source.module, name)
+        if isinstance(source, Lib):
+            return Lib(f"{source.name}.{name}")
+        return Sym(("import", source, name), name)
+
+    def module_named(self, module: Module, name: str) -> Value:
+        """The project's module called `name` as `module` would import it, or the library."""
+        file = self.modules.find(name, module.file)
+        if file is None:
+            return Lib(name)
+        found = self.modules.at(file)
+        return Mod(found) if found else Sym(("module", str(file)), name)
+
+    def member_of(self, module: Module, name: str) -> Value:
+        """`module.name`, lazily: a marker that `settle` turns into the value in a world."""
+        if name not in module.bound and module.file.name == "__init__.py":
+            file = self.modules.find(name, module.file, 1)
+            if file is not None:
+                found = self.modules.at(file)
+                if found is not None:
+                    return Mod(found)
+        return (
+            Sym(("member", module.path, name), name, kind="member")
+            if name not in module.bound and not module.stars
+            else _Member(module, name)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Member(Value):
+    """A name of another module that was imported and not looked at yet."""
+
+    module: Module
+    name: str
+
+
+def settle(it: Interpreter, value: Value, world: World) -> Value:
+    """The value behind a lazily imported name."""
+    hops = 0
+    while isinstance(value, _Member) and hops < 12:
+        value = it.global_name(value.module, value.name, world)
+        hops += 1
+    return Sym(("cycle",)) if isinstance(value, _Member) else value
+
+
+BUILTINS = frozenset(dir(__import__("builtins")))

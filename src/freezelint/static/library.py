@@ -1,0 +1,373 @@
+"""Calls of library functions and classes: each row of knowledge becomes values and events."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import libcst as cst
+
+from freezelint.knowledge import canonical, look_up
+from freezelint.knowledge.rows import (
+    Arg,
+    ClipRow,
+    ContainerRow,
+    CopyRow,
+    FamilyRow,
+    GradModeRow,
+    HarmlessRow,
+    LayerRow,
+    ModuleBase,
+    OptimizerRow,
+    Row,
+    SameRow,
+    SchedulerRow,
+    TensorRow,
+    TrainerRow,
+    WrapRow,
+)
+from freezelint.static import builtin, calls, zoo
+from freezelint.static.calls import Args
+from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.values import (
+    NONE,
+    Const,
+    Elem,
+    GradMode,
+    Instance,
+    Items,
+    Obj,
+    Opt,
+    Params,
+    Ref,
+    Sched,
+    Sym,
+    Table,
+    Tensor,
+    Tuple,
+    Value,
+    tensor_of,
+)
+from freezelint.static.world import World, serial
+from freezelint.trace import events as ev
+from freezelint.trace.regions import Layer, Part, Region
+from freezelint.trace.tri import NO, UNSURE, YES, Tri, both
+
+# What is passed to these cannot change what trains: reports, logs, checks, data.
+_HARMLESS = re.compile(
+    r"(^|\.)(print|log\w*|summary|info|debug|warn\w*|save\w*|count\w*|num_\w*|get_(num|n_|lr)\w*|plot\w*|show\w*|watch|"
+    r"write\w*|add_(scalar|graph|histogram|image)\w*|isinstance|repr|format|profile\w*|flop\w*|get_model_complexity\w*|"
+    r"assert\w*|check_\w*|dump\w*|export\w*|pprint|register_\w*|append|track\w*|update_(ema|meter)\w*|device|"
+    r"setup_logger|seed\w*|visuali[sz]e\w*|synchronize|barrier|hasattr|id|getsize|len|type)$"
+)
+
+
+def harmless(name: str) -> bool:
+    """Whether a function's name says that it only reads what it is given."""
+    return bool(_HARMLESS.search(name))
+
+
+def call(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
+    """A call of the library object `name`."""
+    name = canonical(name)
+    if name.startswith("builtins.") or name in builtin.FUNCTIONS:
+        return builtin.call(it, name, args, node, world)
+    model = zoo.build(it, name, args, node, world)
+    if model is not None:
+        return [(model, world)]
+    row = look_up(name)
+    if row is None:
+        return _unlisted(it, name, args, node, world)
+    return of_row(it, row, name, args, node, world)
+
+
+def _unlisted(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
+    last = name.rpartition(".")[2]
+    if last[:1].isupper() and not last.isupper():  # a class: an instance of it, which may keep what it is given
+        if name.startswith("torch.nn.") or name.startswith("torchmetrics."):
+            return [(layer(it, LayerRow(last), args, node, world), world)]
+        return calls.unknown(it, last, args, node, world, escapes=not harmless(name), kind=name)
+    if name.startswith(("numpy.", "torch.utils.data.", "torchvision.transforms.", "matplotlib.", "tqdm.")) or name in (
+        "tqdm",
+        "tqdm.tqdm",
+    ):
+        if args.pos and "tqdm" in name:
+            return [(args.pos[0], world)]
+        return calls.unknown(it, name, args, node, world, escapes=False)
+    if name.startswith("torch.nn.functional.") or (name.startswith("torch.") and name.count(".") == 1):
+        return [(calls.computed(world, tensor_of(v for v in calls.deep(args, world))), world)]
+    return calls.unknown(it, name, args, node, world, escapes=not harmless(name))
+
+
+def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
+    """What a row says the call does."""
+    site, lap = it.place(node), it.lap(world)
+    match row:
+        case LayerRow():
+            return [(layer(it, row, args, node, world), world)]
+        case ContainerRow():
+            return [(container(it, row, args, node, world), world)]
+        case ModuleBase():
+            return [(opened(it, name, node, world), world)]
+        case FamilyRow():
+            return calls.unknown(it, name, args, node, world)
+        case OptimizerRow():
+            return optimizer(it, row, name.rpartition(".")[2], args, node, world)
+        case SchedulerRow():
+            driven = args.at(row.optimizer)
+            if isinstance(driven, Opt):
+                it.emit(
+                    world, ev.AttachScheduler(site=site, lap=lap, optimizer=driven.serial, kind=name.rpartition(".")[2])
+                )
+                return [(Sched(driven.serial, name.rpartition(".")[2]), world)]
+            return [(Sym(("fresh", serial()), "scheduler", kind=name), world)]
+        case GradModeRow():
+            mode = calls.grad_mode(row, args, NONE)
+            assert isinstance(mode, GradMode)
+            return [(GradMode(mode.kind, mode.enabled, site), world)]
+        case WrapRow():
+            wrapped = args.at(row.module)
+            module = it.as_module(wrapped, world) if wrapped is not None else None
+            if module is not None:
+                it.emit(world, ev.Wrap(site=site, lap=lap, region=it.region(module, world), kind=row.kind))
+            return [(wrapped if wrapped is not None else Sym(("fresh", serial())), world)]
+        case SameRow():
+            if row.every and len(args.pos) > 1:
+                return [(Tuple(tuple(args.pos)), world)]
+            value = args.at(row.arg)
+            return [(value if value is not None else Sym(("fresh", serial())), world)]
+        case CopyRow():
+            return [(copied(it, args.at(row.arg), node, world), world)]
+        case HarmlessRow():
+            return calls.unknown(it, name, args, node, world, escapes=False, kind=name)
+        case ClipRow():
+            given = args.at(row.params)
+            if isinstance(given, Params):
+                from freezelint.static.loops import use
+
+                use(it, given, name.rpartition(".")[2], node, world)
+            return [(Tensor(), world)]
+        case TensorRow():
+            result = tensor_of(v for v in calls.deep(args, world))
+            if name == "torch.autograd.Variable" and _is_true(args.kw.get("requires_grad")) and result.uses:
+                result = Tensor(result.uses, result.complete, site)
+            if row.cut:
+                result = calls.cut(it, result, row.cut, node)
+                if _is_true(args.kw.get("requires_grad")) and result.uses:
+                    result = Tensor(result.uses, result.complete, site)
+            return [(calls.computed(world, result) if not result.forced else result, world)]
+        case TrainerRow():
+            from freezelint.static import lifecycles
+
+            return lifecycles.trainer(it, row, name, args, node, world)
+    return calls.unknown(it, name, args, node, world)
+
+
+def _is_true(value: Value | None) -> bool:
+    return isinstance(value, Const) and value.value is True
+
+
+# Modules -------------------------------------------------------------------------------------------------------------
+
+
+def layer(it: Interpreter, row: LayerRow, args: Args, node: cst.CSTNode, world: World) -> Obj:
+    """A layer of torch.nn."""
+    params = tuple(p for p in row.params if not _is_false(args.kw.get(row.optional.get(p, ""))))
+    rate = None
+    if row.rate is not None:
+        given = args.at(row.rate)
+        rate = given.value if isinstance(given, Const) and isinstance(given.value, (int, float)) else None
+        rate = 0.5 if given is None else rate
+    if row.kind.startswith(("BatchNorm", "SyncBatchNorm")) and _is_false(args.kw.get("track_running_stats")):
+        return _new(it, "BatchNorm without statistics", Layer("BatchNormWithoutStatistics", params), node, world)
+    return _new(it, row.kind, Layer(row.kind, params, rate), node, world)
+
+
+def _is_false(value: Value | None) -> bool:
+    return isinstance(value, Const) and value.value is False
+
+
+def _new(it: Interpreter, kind: str, what: Layer, node: cst.CSTNode, world: World) -> Obj:
+    number = serial()
+    part = Part(f"({kind})", layers={"": what})
+    world.heap[number] = Instance(kind, part=part)
+    it.emit(
+        world,
+        ev.CreateModule(site=it.place(node), lap=it.lap(world), region=frozenset({part}), kind=kind, pretrained=NO),
+    )
+    return Obj(number)
+
+
+def parameter(it: Interpreter, args: Args, node: cst.CSTNode, world: World) -> Params:
+    """`nn.Parameter(...)`."""
+    from freezelint.trace.regions import View
+
+    part = Part("parameter (new)", layers={"": Layer("Parameter", ("",))}, names=frozenset({""}))
+    it.emit(world, ev.CreateModule(site=it.place(node), lap=it.lap(world), region=frozenset({part}), kind="Parameter"))
+    flag = args.get(1, "requires_grad")
+    if flag is not None:
+        to = Tri.of(flag.value) if isinstance(flag, Const) and isinstance(flag.value, bool) else UNSURE
+        it.emit(world, ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), region=frozenset({part}), to=to))
+    return Params(((View(), part),), single=True)
+
+
+def opened(it: Interpreter, name: str, node: cst.CSTNode, world: World, *, trainable: bool = True) -> Obj:
+    """A library module whose inside is not known: trainable, in train mode."""
+    number = serial()
+    part = Part(f"({name.rpartition('.')[2]})")
+    world.heap[number] = Instance(name, part=part)
+    it.emit(world, ev.CreateModule(site=it.place(node), lap=it.lap(world), region=frozenset({part}), kind=name))
+    return Obj(number)
+
+
+def container(it: Interpreter, row: ContainerRow, args: Args, node: cst.CSTNode, world: World) -> Obj:
+    """Sequential, ModuleList, ModuleDict over the modules they are given."""
+    kind = {"args": "Sequential", "list": "ModuleList", "dict": "ModuleDict"}[row.how]
+    number = serial()
+    attrs: dict[str, Value] = {}
+    more = args.more
+    items: list[Value] = list(args.pos)
+    if items and isinstance(items[0], Ref):
+        record = world.heap.get(items[0].serial)
+        if isinstance(record, Items):
+            items, more = list(record.items), more or record.more
+            if items and all(
+                isinstance(i, Tuple) and len(i.items) == 2 for i in items
+            ):  # OrderedDict([(name, m), ...])
+                for pair in items:
+                    key, value = pair.items  # type: ignore[attr-defined]
+                    attrs[str(key.value) if isinstance(key, Const) else f"?{len(attrs)}"] = value
+                items = []
+        elif isinstance(record, Table):
+            attrs.update({str(k): v for k, v in record.items.items()})
+            more, items = more or record.more, []
+    for at, item in enumerate(items):
+        attrs[str(at)] = item
+    known = {k: m for k, v in attrs.items() if (m := it.as_module(v, world)) is not None}
+    more = more or len(known) < len(attrs)
+    world.heap[number] = Instance(kind, part=Part(f"({kind})", layers=None if more else {}), attrs=known)
+    return Obj(number)
+
+
+def copied(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World) -> Value:
+    """A deep copy: another network with the same flags and modes as far as they are known."""
+    module = it.as_module(value, world) if value is not None else None
+    if module is None:
+        return value if isinstance(value, (Const, Tuple, Ref)) else Sym(("fresh", serial()))
+    record = world.heap[module.serial]
+    number = serial()
+    part = Part("(copy)", layers=record.part.layers if not module.path else None) if record.part else None
+    world.heap[number] = Instance(
+        record.kind, record.cls if not module.path else None, part, symbolic=record.symbolic, row=record.row
+    )
+    copies: dict[str, Value] = {}
+    for path, attr in record.attrs.items():
+        if module.path:
+            break
+        copies[path] = copied(it, attr, node, world) if isinstance(attr, Obj) and it.as_module(attr, world) else attr
+    world.heap[number] = Instance(
+        record.kind, record.cls if not module.path else None, part, copies, record.symbolic, record.row
+    )
+    if part is not None and not record.symbolic and part.layers != {}:
+        from freezelint.trace.run import Run
+
+        run = Run(world.state)
+        flags = {run.flag(leaf) for leaf in record.part.leaves()}
+        modes = {run.mode(leaf) for leaf in record.part.leaves()}
+        region = frozenset({part})
+        it.emit(
+            world,
+            ev.CreateModule(
+                site=it.place(node),
+                lap=it.lap(world),
+                region=region,
+                kind="copy",
+                training=modes.pop() if len(modes) == 1 else UNSURE,
+            ),
+        )
+        to = flags.pop() if len(flags) == 1 else UNSURE
+        if to is not YES:
+            it.emit(world, ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), region=region, to=to, how="copy"))
+    return Obj(number)
+
+
+# Optimizers ----------------------------------------------------------------------------------------------------------
+
+
+def optimizer(it: Interpreter, row: OptimizerRow, kind: str, args: Args, node: cst.CSTNode, world: World) -> Outcomes:
+    """An optimizer over what it is given."""
+    given = args.at(row.params)
+    if row.wraps or isinstance(given, Opt):
+        return [(given if given is not None else Sym(("fresh", serial()), "optimizer"), world)]
+    if given is None and len(args.kw) == 1 and not args.pos:
+        given = next(iter(args.kw.values()))
+    number = serial()
+    groups, complete, filtered = groups_of(it, given, node, world)
+    it.emit(
+        world,
+        ev.BuildOptimizer(
+            site=it.place(node),
+            lap=it.lap(world),
+            optimizer=number,
+            kind=kind,
+            groups=groups,
+            complete=complete,
+            filtered=filtered,
+            label=kind,
+            skips_none=row.skips_none,
+        ),
+    )
+    return [(Opt(number), world)]
+
+
+def groups_of(
+    it: Interpreter, value: Value | None, node: cst.CSTNode, world: World
+) -> tuple[tuple[Region, ...], Tri, bool]:
+    """The parameter groups an argument makes, whether these are all, and whether they were filtered by flag."""
+    from freezelint.static.loops import use
+
+    if isinstance(value, Params):
+        use(it, value, "an optimizer", node, world)
+        return (value.region,), UNSURE if value.unsure else YES, value.filtered
+    if isinstance(value, Elem) and value.what in ("param", "maybe", "filtered"):
+        return (frozenset(p for _, p in world.elements.get(value.loop, ())),), UNSURE, False
+    if isinstance(value, Ref):
+        record = world.heap.get(value.serial)
+        if isinstance(record, Table):
+            inner = record.items.get("params")
+            if inner is None:
+                return (), UNSURE, False
+            groups, complete, filtered = groups_of(it, inner, node, world)
+            return (frozenset().union(*groups),), both(complete, UNSURE if record.more else YES), filtered
+        if isinstance(record, Items):
+            return _of_items(it, record.items, record.more, node, world)
+    if isinstance(value, Tuple):
+        return _of_items(it, value.items, False, node, world)
+    return (), UNSURE, False
+
+
+def _of_items(
+    it: Interpreter, items: tuple[Value, ...], more: bool, node: cst.CSTNode, world: World
+) -> tuple[tuple[Region, ...], Tri, bool]:
+    regions: list[Region] = []
+    loose: set[Part] = set()
+    complete, filtered = (UNSURE if more else YES), bool(items)
+    for item in items:
+        groups, known, some = groups_of(it, item, node, world)
+        complete = both(complete, known)
+        filtered = filtered and some
+        if isinstance(item, Ref):
+            regions += groups
+        else:
+            loose |= frozenset().union(*groups)
+    if loose:
+        regions.append(frozenset(loose))
+    return tuple(regions), complete, filtered
+
+
+def tables(world: World, ref: Ref) -> Any:
+    """The heap record behind a reference."""
+    return world.heap.get(ref.serial)
+
+
+_ = Arg

@@ -1,0 +1,100 @@
+"""Frameworks that call the user's code: which hook runs when, and what the framework does in between."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from freezelint.knowledge.rows import TrainerRow
+from freezelint.static import calls, classes, modes
+from freezelint.static.calls import Args
+from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.methods import backward
+from freezelint.static.values import Const, Func, Instance, Obj, Opt, Ref, Sym, Table, Tensor, Tuple, Value
+from freezelint.static.world import World, merge
+from freezelint.trace import events as ev
+
+# LightningModule hooks in the order in which fit() calls them; two epochs of two steps stand for any number.
+_BEFORE = ("setup", "prepare_data", "on_fit_start", "on_train_start")
+_EPOCH = ("on_train_epoch_start",)
+_BATCH = ("on_train_batch_start",)
+_AFTER_BATCH = ("on_train_batch_end",)
+_AFTER_EPOCH = (
+    "on_train_epoch_end",
+    "training_epoch_end",
+    "on_validation_epoch_start",
+    "validation_step",
+    "on_validation_epoch_end",
+)
+
+
+def trainer(it: Interpreter, row: TrainerRow, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
+    """A framework's trainer is built; what it will train is remembered."""
+    return calls.unknown(it, name, args, node, world, escapes=False, kind=name)
+
+
+def method(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Call, world: World) -> Outcomes | None:
+    """A method of a framework's object; None when nothing is known of it."""
+    if owner.kind.endswith("pytorch.Trainer") and name == "fit" and args.pos:
+        module = args.pos[0]
+        record = world.heap.get(module.serial) if isinstance(module, Obj) else None
+        if isinstance(record, Instance) and record.cls is not None and isinstance(module, Obj):
+            return [(Sym(("fit", id(node))), after) for after in lightning(it, module, node, world)]
+    return None
+
+
+def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> list[World]:
+    """`Trainer.fit(module)` as LightningModule sees it, with automatic optimization."""
+    worlds: list[tuple[World, list[Opt]]] = []
+    for value, after in hook(it, owner, "configure_optimizers", Args(), node, world):
+        worlds.append((after, optimizers_in(value, after)))
+    done: list[World] = []
+    for start, optimizers in worlds[:8]:
+        running = [start]
+        for name in _BEFORE:
+            running = _each(it, owner, name, node, running)
+        for lap in range(2):
+            for w in running:
+                w.laps = (lap,)
+            for name in (*_EPOCH, *_BATCH):
+                running = _each(it, owner, name, node, running)
+            stepped: list[World] = []
+            for w in running:
+                for loss, after in hook(it, owner, "training_step", Args([Tensor(), Sym(("batch", lap))]), node, w):
+                    if isinstance(loss, Ref) and isinstance(table := after.heap.get(loss.serial), Table):
+                        loss = table.items.get("loss", loss)
+                    if isinstance(loss, Tensor) and isinstance(node, cst.CSTNode):
+                        backward(it, loss, node, after)  # type: ignore[arg-type]
+                    for optimizer in optimizers:
+                        it.emit(after, ev.Step(site=it.place(node), lap=lap, optimizer=optimizer.serial))
+                        it.emit(after, ev.ZeroGrad(site=it.place(node), lap=lap, optimizer=optimizer.serial))
+                    stepped.append(after)
+            running = merge(stepped)
+            for name in (*_AFTER_BATCH, *_AFTER_EPOCH):
+                running = _each(it, owner, name, node, running)
+        for w in running:
+            w.laps = ()
+        done += running
+    return merge(done)
+
+
+def hook(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.CSTNode, world: World) -> Outcomes:
+    """Call a method of the user's class if it defines it."""
+    record = world.heap.get(owner.serial)
+    if isinstance(record, Instance) and record.cls is not None:
+        found = classes.member(it, record.cls, name, world)
+        if found is not None and isinstance(found[0], cst.FunctionDef):
+            func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
+            return calls.inline(it, func, args, node, world)
+    return [(Sym(("no hook", name)), world)]
+
+
+def _each(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, worlds: list[World]) -> list[World]:
+    return merge([after for w in worlds for _, after in hook(it, owner, name, Args(), node, w)])
+
+
+def optimizers_in(value: Value, world: World) -> list[Opt]:
+    """The optimizers that `configure_optimizers` returns in one of its many shapes."""
+    return list(dict.fromkeys(v for v in calls.inside(value, world, 4) if isinstance(v, Opt)))
+
+
+_ = (Const, Tuple, modes)

@@ -1,0 +1,86 @@
+"""train() and eval(): who is reached, and the overrides on the way."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from freezelint.static import branches, calls, classes
+from freezelint.static.calls import Args
+from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.values import Const, Func, Instance, Obj
+from freezelint.static.world import World
+from freezelint.trace import events as ev
+from freezelint.trace.tri import NO, UNSURE, YES, Tri
+
+
+def asked(args: Args, world: World) -> Tri:
+    """The mode that `train(mode)` asks for."""
+    value = args.get(0, "mode")
+    return YES if value is None else Tri.of(branches.truth(value, world))
+
+
+def switch(
+    it: Interpreter,
+    owner: Obj,
+    name: str,
+    args: Args,
+    node: cst.CSTNode,
+    world: World,
+    *,
+    override: bool = True,
+    by: str = "",
+) -> Outcomes:
+    """`owner.train(mode)` or `owner.eval()`: every module below, then what overrides of `train` below make of it.
+
+    `override` is False for `super().train()`, which must not come back to the owner's own override. As in torch,
+    children hear of it through their `train`, never through an `eval` of their own.
+    """
+    if name == "train":
+        value = args.get(0, "mode")
+        if value is not None and branches.truth(value, world) is None and by != "framework":
+            # Which mode depends on a test: decide it as an `if` would, so that later tests agree.
+            done: Outcomes = []
+            for case in branches.decide(it, value, node, world):
+                if case.truth is None:
+                    done += _switch(it, owner, UNSURE, name, node, case.world, override, by)
+                else:
+                    done += _switch(it, owner, Tri.of(case.truth), name, node, case.world, override, by)
+            return done
+    training = asked(args, world) if name == "train" else NO
+    return _switch(it, owner, training, name, node, world, override, by)
+
+
+def _switch(
+    it: Interpreter, owner: Obj, training: Tri, name: str, node: cst.CSTNode, world: World, override: bool, by: str
+) -> Outcomes:
+    own = _override(it, owner, world) if override else None
+    if own is not None:
+        return [(owner, after) for _, after in calls.inline(it, own, Args([_mode(training)]), node, world)]
+    region = it.region(owner, world)
+    if region:
+        it.emit(
+            world, ev.SetMode(site=it.place(node), lap=it.lap(world), region=region, training=training, by=by or name)
+        )
+    worlds = [world]
+    for child in it.submodules(owner, world)[1:]:
+        func = _override(it, child, world)
+        if func is not None and not any(info is func.info for info in it.running):
+            worlds = [after for w in worlds for _, after in calls.inline(it, func, Args([_mode(training)]), node, w)]
+    return [(owner, w) for w in worlds]
+
+
+def _mode(training: Tri) -> Const:
+    return Const(training is not NO)
+
+
+def _override(it: Interpreter, owner: Obj, world: World) -> Func | None:
+    """The owner's own `train`, when a class of the project defines one that can be called like nn.Module's."""
+    record = world.heap.get(owner.serial)
+    if not isinstance(record, Instance) or record.cls is None or owner.path:
+        return None
+    found = classes.member(it, record.cls, "train", world)
+    if found is None or not isinstance(found[0], cst.FunctionDef):
+        return None
+    if len(found[0].params.params) > 2:  # a training loop called `train`
+        return None
+    return Func(it.function(found[1].module, found[0], found[1]), bound=owner)

@@ -1,0 +1,259 @@
+"""Parsed files of the project: their trees, the names they bind, the first-party files they import, and positions.
+
+libcst parses; names and imports are resolved here, because libcst's own metadata costs several times the parse.
+Positions are computed once a finding needs one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import libcst as cst
+
+from freezelint.finding import Finding, Site
+from freezelint.static.project import Source, read
+
+PARSED_KEPT = 400_000  # characters of source whose trees are kept; a tree takes about 300 bytes a character
+FOLLOWED_LIMIT = 400_000  # a followed file larger than this is generated code
+
+
+@dataclass(eq=False)
+class FunctionInfo:
+    """A function or lambda of the project."""
+
+    module: Module
+    node: cst.FunctionDef | cst.Lambda
+    name: str
+    cls: ClassInfo | None = None
+
+
+@dataclass(eq=False)
+class ClassInfo:
+    """A class of the project; `members` maps names to function nodes or to the expressions assigned to them."""
+
+    module: Module
+    node: cst.ClassDef
+    name: str
+    members: dict[str, Any] = field(default_factory=dict)
+    bases: list[Any] | None = None  # values, resolved when first asked
+    order: list[Any] | None = None  # this class and its bases, project classes and Lib names
+    frame: int | None = None
+
+
+@dataclass(eq=False)
+class Module:
+    """One parsed file. `bound` maps each top-level name to the statements that bind it, in order."""
+
+    path: str
+    file: Path
+    text: str
+    tree: cst.Module
+    bound: dict[str, list[Any]] = field(default_factory=dict)
+    stars: list[cst.ImportFrom] = field(default_factory=list)
+    functions: dict[int, FunctionInfo] = field(default_factory=dict)
+    classes: dict[int, ClassInfo] = field(default_factory=dict)
+    _positions: Any = None
+
+    def site(self, node: cst.CSTNode) -> Site:
+        """Where a node stands. Costs a walk of the whole tree, once a file."""
+        if self._positions is None:
+            from libcst.metadata import MetadataWrapper, PositionProvider
+
+            wrapper = MetadataWrapper(self.tree, unsafe_skip_copy=True)
+            self._positions = wrapper.resolve(PositionProvider)
+        where = self._positions.get(node)
+        if where is None:
+            return Site(self.path, 1, 1, 1, 1)
+        return Site(self.path, where.start.line, where.start.column + 1, where.end.line, where.end.column + 1)
+
+    def line(self, number: int) -> str:
+        """The text of a line, empty past the end."""
+        lines = self.text.splitlines()
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """The site of a static event: a node of a module, turned into a Site only when a finding names it."""
+
+    module: Module
+    node: cst.CSTNode
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and other.node is self.node
+
+    def __hash__(self) -> int:
+        return id(self.node)
+
+
+def parse(source: Source, file: Path) -> Module:
+    """The module of a source; libcst.ParserSyntaxError when it is no Python 3."""
+    tree = cst.parse_module(source.text)
+    module = Module(source.path, file, source.text, tree)
+    _bind(module, tree.body)
+    return module
+
+
+def _bind(module: Module, body: Any) -> None:
+    """Fill `module.bound` from top-level statements, those inside `if` and `try` included."""
+    for statement in body:
+        if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
+            module.bound.setdefault(statement.name.value, []).append(statement)
+        elif isinstance(statement, cst.SimpleStatementLine):
+            for small in statement.body:
+                for name, what in bindings(small):
+                    module.bound.setdefault(name, []).append(what)
+                if isinstance(small, cst.ImportFrom) and isinstance(small.names, cst.ImportStar):
+                    module.stars.append(small)
+        elif isinstance(statement, (cst.If, cst.Else, cst.Try, cst.Finally, cst.With)):
+            _bind(module, statement.body.body)
+            if isinstance(statement, cst.If) and statement.orelse:
+                _bind(module, [statement.orelse])
+            if isinstance(statement, cst.Try):
+                for handler in statement.handlers:
+                    _bind(module, handler.body.body)
+
+
+def bindings(small: Any) -> Iterator[tuple[str, Any]]:
+    """The names a simple statement binds, with what they are bound to: an import alias or the statement itself."""
+    if isinstance(small, cst.Import):
+        for alias in small.names:
+            if alias.asname:
+                yield str(alias.asname.name.value), (small, alias)  # type: ignore[union-attr]
+            else:
+                yield dotted(alias.name).split(".")[0], (small, alias)
+    elif isinstance(small, cst.ImportFrom):
+        if not isinstance(small.names, cst.ImportStar):
+            for alias in small.names:
+                name = alias.asname.name.value if alias.asname else alias.name.value  # type: ignore[union-attr]
+                yield str(name), (small, alias)
+    elif isinstance(small, cst.Assign):
+        for target in small.targets:
+            for name in names_in(target.target):
+                yield name, small
+    elif isinstance(small, cst.AnnAssign) and isinstance(small.target, cst.Name) and small.value:
+        yield small.target.value, small
+
+
+def names_in(target: cst.CSTNode) -> Iterator[str]:
+    """The plain names of an assignment target."""
+    if isinstance(target, cst.Name):
+        yield target.value
+    elif isinstance(target, (cst.Tuple, cst.List)):
+        for element in target.elements:
+            yield from names_in(element.value)
+
+
+def dotted(node: cst.CSTNode | None) -> str:
+    """`a.b.c` of a Name or Attribute chain, empty for anything else."""
+    if isinstance(node, cst.Name):
+        return node.value
+    if isinstance(node, cst.Attribute):
+        base = dotted(node.value)
+        return f"{base}.{node.attr.value}" if base else ""
+    return ""
+
+
+@lru_cache(maxsize=65536)
+def _entries(folder: str) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
+
+
+def _is_file(path: Path) -> bool:
+    return path.name in _entries(str(path.parent)) and path.is_file()
+
+
+_TOP = frozenset({".git", "pyproject.toml", "setup.py", "setup.cfg", ".hg"})
+
+
+class Modules:
+    """Finds, reads and parses the files of the project on demand; keeps only so many trees."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, Module | None] = OrderedDict()
+        self._size = 0
+        self._resolved: dict[tuple[str, str], Path | None] = {}
+
+    def add(self, source: Source, file: Path) -> Module:
+        """Parse a source that is at hand (it may differ from what is on disk)."""
+        return self._keep(file, parse(source, file))
+
+    def at(self, file: Path) -> Module | None:
+        """The module of a file, None when it cannot be read or parsed (its own check says so)."""
+        if file in self._kept:
+            self._kept.move_to_end(file)
+            return self._kept[file]
+        source = read(file)
+        if isinstance(source, Finding) or len(source.text) > FOLLOWED_LIMIT:
+            self._kept[file] = None
+            return None
+        try:
+            return self._keep(file, parse(source, file))
+        except (cst.ParserSyntaxError, RecursionError, ValueError):
+            self._kept[file] = None
+            return None
+
+    def _keep(self, file: Path, module: Module) -> Module:
+        self._kept[file] = module
+        self._size += len(module.text)
+        for old in list(self._kept):
+            if self._size <= PARSED_KEPT or old == file:
+                break
+            gone = self._kept.pop(old)
+            self._size -= len(gone.text) if gone else 0
+        return module
+
+    def find(self, name: str, importer: Path, level: int = 0) -> Path | None:
+        """The first-party file that `import name` (with `level` leading dots) means in `importer`."""
+        key = (("." * level) + name, str(importer.parent))
+        if key not in self._resolved:
+            self._resolved[key] = self._search(name, importer, level)
+        return self._resolved[key]
+
+    def _search(self, name: str, importer: Path, level: int) -> Path | None:
+        parts = [p for p in name.split(".") if p]
+        if level:
+            folder = importer.parent
+            for _ in range(level - 1):
+                folder = folder.parent
+            return _module_file(folder, parts)
+        for folder in roots(importer.parent):
+            found = _module_file(folder, parts)
+            if found is not None and found != importer:
+                return found
+        return None
+
+
+def _module_file(folder: Path, parts: list[str]) -> Path | None:
+    target = folder.joinpath(*parts) if parts else folder
+    if parts and _is_file(target.with_name(target.name + ".py")):
+        return target.with_name(target.name + ".py")
+    if _is_file(target / "__init__.py"):
+        return target / "__init__.py"
+    return None
+
+
+@lru_cache(maxsize=4096)
+def roots(folder: Path) -> tuple[Path, ...]:
+    """Where absolute imports of a file in `folder` are looked for: its folder, those above it up to the project's
+    top, and the `src` folders beside them."""
+    found: list[Path] = []
+    here = folder
+    for _ in range(12):
+        found.append(here)
+        entries = _entries(str(here))
+        if "src" in entries:
+            found.append(here / "src")
+        if entries & _TOP or here.parent == here:
+            break
+        here = here.parent
+    return tuple(found)

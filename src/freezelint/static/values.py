@@ -1,0 +1,279 @@
+"""Abstract values: what an expression can be, as far as training events are concerned.
+
+Immutable and comparable, so that worlds can be compared. What can change (instances, lists, dictionaries) lives in a
+world's heap as a record; `Obj` and `Ref` name its place there. Everything not understood is a `Sym`, whose key tells
+two unknowns apart and lets two tests of the same unknown agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from freezelint.trace.events import Use
+from freezelint.trace.regions import Part, Test, View
+from freezelint.trace.tri import UNSURE, YES, Tri
+
+if TYPE_CHECKING:
+    from freezelint.static.modules import ClassInfo, FunctionInfo, Module
+
+Members = tuple[tuple[View, Part], ...]  # (how names look from the model that was asked, the part)
+
+
+class Value:
+    """Base of all abstract values."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Value):
+    """A constant of the program."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:  # 1 == True, but they are different constants
+        return isinstance(other, Const) and type(self.value) is type(other.value) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value))
+
+
+NONE = Const(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sym(Value):
+    """Something unknown. `text` is how the source writes it, `kind` the library class if it is an instance of one."""
+
+    key: Hashable
+    text: str = field(default="", compare=False)
+    kind: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lib(Value):
+    """An object of a library, by its dotted name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mod(Value):
+    """A module of the project."""
+
+    module: Module
+
+
+@dataclass(frozen=True, slots=True)
+class Func(Value):
+    """A function of the project, with the frame it closes over and what it is bound to."""
+
+    info: FunctionInfo
+    frame: int | None = None
+    bound: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cls(Value):
+    """A class of the project."""
+
+    info: ClassInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Value):
+    """A method named but not called yet, of anything that is not a project instance."""
+
+    owner: Value
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Super(Value):
+    """`super()`: look-ups start after `cls` in the order of `owner`'s class."""
+
+    owner: Value
+    cls: ClassInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Partial(Value):
+    """functools.partial."""
+
+    func: Value
+    args: tuple[Value, ...]
+    kwargs: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Obj(Value):
+    """An instance in the heap, or the submodule of one at `path`."""
+
+    serial: int
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref(Value):
+    """A list or dictionary in the heap."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple(Value):
+    """A tuple with known items."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Params(Value):
+    """Parameters of models. `iterator` numbers a one-shot generator; `named` when items are (name, parameter);
+    `single` when it is one parameter itself; `unsure` when it may hold others too, or not all of these."""
+
+    members: Members
+    named: bool = False
+    single: bool = False
+    iterator: int | None = None
+    filtered: bool = False
+    unsure: bool = False
+
+    @property
+    def region(self) -> frozenset[Part]:
+        """The parts, without the view on their names."""
+        return frozenset(part for _, part in self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class Modules(Value):
+    """Modules of a model, as `modules()`, `children()` and their named forms give them; `owner` is the model."""
+
+    owner: Value
+    how: str
+    named: bool = False
+    start: int | None = None
+    stop: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ids(Value):
+    """`map(id, parameters)` and the like: names or identities that membership tests look up."""
+
+    members: Members
+    unsure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Elem(Value):
+    """What a loop over parameters or modules binds: `what` is param, name, module or index. Which ones it stands for
+    right now is the world's business (`world.elements[loop]`), since every test in the body narrows it."""
+
+    loop: int
+    what: str
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cond(Value):
+    """A truth that differs between the elements of a loop. `op`: test, flag, member, not, and, or."""
+
+    loop: int
+    op: str
+    args: tuple[Any, ...] = ()
+    test: Test | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor(Value):
+    """A tensor and the forwards it came out of. `forced`: its lost graph was papered over there."""
+
+    uses: frozenset[Use] = frozenset()
+    complete: Tri = YES
+    forced: Any = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Value):
+    """A tensor that shares no flag with the parameters it came from: `.data`, `.detach()`, `state_dict()` values."""
+
+    members: Members
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateDict(Value):
+    """`module.state_dict()`; `keep_vars` makes its values the parameters themselves."""
+
+    members: Members
+    keep_vars: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opt(Value):
+    """An optimizer."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sched(Value):
+    """A learning rate scheduler over an optimizer."""
+
+    optimizer: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class GradMode(Value):
+    """A grad-mode context: torch.no_grad(), inference_mode(), set_grad_enabled(x)."""
+
+    kind: str
+    enabled: Tri
+    site: Any = field(compare=False, default=None)
+
+
+# Heap records --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance: of a project class, of a library module, or a symbolic module. `part` is None for what is no Module.
+    Attribute keys are paths below the instance ("fc", "backbone.fc")."""
+
+    kind: str
+    cls: ClassInfo | None = None
+    part: Part | None = None
+    attrs: Mapping[str, Value] = field(default_factory=dict)
+    symbolic: bool = False
+    row: Any = field(default=None, compare=False)
+    shares: Members = ()  # parts of other models that this one is made of
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list or set: its items in order, and whether there may be more."""
+
+    items: tuple[Value, ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A dictionary with constant keys, and whether there may be more."""
+
+    items: Mapping[Any, Value] = field(default_factory=dict)
+    more: bool = False
+
+
+def tensor_of(values: Any, complete: Tri = YES) -> Tensor:
+    """A tensor computed from all of these."""
+    uses: set[Use] = set()
+    for value in values:
+        if isinstance(value, Tensor):
+            uses |= value.uses
+            if value.complete is not YES:
+                complete = UNSURE
+    return Tensor(frozenset(uses), complete)

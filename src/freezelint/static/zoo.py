@@ -1,0 +1,119 @@
+"""Models of a zoo: `torchvision.models.resnet18(...)` and its kin become modules whose layers are known."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from freezelint.knowledge.models import FAMILIES, TRAITS
+from freezelint.knowledge.rows import FamilyRow
+from freezelint.knowledge.zoo import Architecture, architecture, family_traits
+from freezelint.static import branches
+from freezelint.static.calls import Args
+from freezelint.static.interpreter import Interpreter
+from freezelint.static.values import NONE, Const, Instance, Obj, Sym, Value
+from freezelint.static.world import World, serial
+from freezelint.trace import events as ev
+from freezelint.trace.regions import Part
+from freezelint.trace.tri import NO, UNSURE, YES, Tri
+
+_SAID = {"yes": YES, "no": NO, "": UNSURE}
+
+
+def build(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -> Value | None:
+    """The model a call builds, None when the call builds none that a zoo knows of."""
+    for row in FAMILIES:
+        if not name.startswith(row.prefix) or (row.strip and not name.endswith(row.strip)):
+            continue
+        wanted = _architecture_name(row, name, args)
+        if wanted is None:
+            continue
+        return _model(it, row, name, wanted, args, node, world)
+    return None
+
+
+def _architecture_name(row: FamilyRow, name: str, args: Args) -> str | None:
+    """The architecture asked for: "" when it is only known at run time, None when this is no builder of models."""
+    if row.by_name is not None:
+        if row.prefix.endswith("EfficientNet") is False and name != row.prefix:
+            return None
+        given = args.at(row.by_name)
+        return given.value if isinstance(given, Const) and isinstance(given.value, str) else ""
+    last = name.removesuffix(row.strip).rpartition(".")[2]
+    if row.library == "transformers":
+        if "Config" in last or "Tokenizer" in last or "Processor" in last or "FeatureExtractor" in last:
+            return None
+        return last
+    if last in ("*", ""):
+        return ""
+    # Builders are lower case; `ResNet(...)` and helpers such as `create_feature_extractor` are not listed.
+    return last if last == "*" or _listed(row.library, last) else None
+
+
+def _listed(library: str, name: str) -> bool:
+    if architecture(library, name) is not None:
+        return True
+    return any(name.startswith(start) for start, _, _ in TRAITS.get(library, ()))
+
+
+def _traits(library: str, name: str) -> tuple[Tri, Tri]:
+    found = family_traits(library, name) if library in ("torchvision", "timm", "transformers") else None
+    if found is not None:
+        return _SAID[found[0]], _SAID[found[1]]
+    for start, batchnorm, dropout in TRAITS.get(library, ()):
+        if name.startswith(start):
+            return _SAID[batchnorm], _SAID[dropout]
+    return UNSURE, UNSURE
+
+
+def _model(it: Interpreter, row: FamilyRow, called: str, name: str, args: Args, node: cst.Call, world: World) -> Obj:
+    known = architecture(row.library, name) if name else None
+    number = serial()
+    text = name or called.rpartition(".")[2]
+    if known is not None and known.exact and not _features_only(args):
+        part = Part(f"({text})", layers=known.layers)
+    else:
+        batchnorm, dropout = _zoo_traits(known) if known is not None else _traits(row.library, name)
+        part = Part(f"({text})", traits={"batchnorm": batchnorm, "dropout": dropout, "params": YES})
+    record = Instance(text, part=part, row=known if known is not None and known.exact else None)
+    world.heap[number] = record
+    it.emit(
+        world,
+        ev.CreateModule(
+            site=it.place(node),
+            lap=it.lap(world),
+            region=frozenset({part}),
+            kind=text,
+            pretrained=_pretrained(row, args, world),
+            training=Tri.of(row.training),
+        ),
+    )
+    return Obj(number)
+
+
+def _features_only(args: Args) -> bool:
+    return "features_only" in args.kw
+
+
+def _zoo_traits(known: Architecture) -> tuple[Tri, Tri]:
+    part = Part("", layers=known.layers)
+    return part.has("batchnorm"), part.has("dropout")
+
+
+def _pretrained(row: FamilyRow, args: Args, world: World) -> Tri:
+    """Whether the call asks for trained weights."""
+    asked: list[Tri] = []
+    for arg in row.pretrained:
+        value = args.at(arg)
+        if value is None:
+            continue
+        if value == NONE:
+            asked.append(NO)
+        elif isinstance(value, Sym):
+            asked.append(Tri.of(branches.truth(value, world)))
+        else:
+            asked.append(Tri.of(branches.truth(value, world)))
+    if YES in asked:
+        return YES
+    if UNSURE in asked or args.more:
+        return UNSURE
+    return NO if asked else _SAID[row.weights]

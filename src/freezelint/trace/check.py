@@ -1,0 +1,84 @@
+"""How a rule is declared and found: one decorated generator a file, whose docstring is its page.
+
+A rule file's name is its slug (`unfreeze_not_in_optimizer.py` is `unfreeze-not-in-optimizer`), its folder is its group.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from freezelint.finding import Severity
+
+if TYPE_CHECKING:
+    from freezelint.trace.run import Fault, Run
+
+Check = Callable[["Run", Any], Iterator["Fault"]]
+
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+HEADINGS = ("What happens", "Why", "Bad", "Good", "Confirm", "References")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One fault: its name, what it listens to, how bad it is, which witness can see it, and its page."""
+
+    slug: str
+    group: str
+    severity: Severity
+    on: tuple[type, ...]
+    sides: str
+    check: Check
+    page: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the page."""
+        return self.page.strip().splitlines()[0]
+
+    def section(self, heading: str) -> str:
+        """The text below one heading of the page, without the heading; empty when the page has none."""
+        lines, inside = [], False
+        for line in self.page.splitlines():
+            title = line.strip().rstrip(":")
+            if title in HEADINGS and not line.startswith(" "):
+                inside = title == heading
+            elif inside:
+                lines.append(line)
+        return "\n".join(lines).strip("\n")
+
+
+def rule(on: tuple[type, ...] | type, severity: Severity, sides: str = "both") -> Callable[[Check], Rule]:
+    """Declare the generator below as a rule. `sides` is "both", "static" or "live"."""
+    kinds = on if isinstance(on, tuple) else (on,)
+
+    def declare(check: Check) -> Rule:
+        module = check.__module__
+        *_, group, name = module.split(".")
+        page = (sys.modules[module].__doc__ or "").strip()
+        return Rule(name.replace("_", "-"), group, severity, kinds, sides, check, page)
+
+    return declare
+
+
+@cache
+def all_rules() -> dict[str, Rule]:
+    """Every rule of the package by slug, found by walking `freezelint.rules`."""
+    import freezelint.rules
+
+    found: dict[str, Rule] = {}
+    for info in pkgutil.walk_packages(freezelint.rules.__path__, "freezelint.rules."):
+        if info.ispkg:
+            continue
+        module = importlib.import_module(info.name)
+        declared = [value for value in vars(module).values() if isinstance(value, Rule)]
+        if len(declared) != 1:
+            raise TypeError(f"{info.name} must declare exactly one rule, it declares {len(declared)}")
+        found[declared[0].slug] = declared[0]
+    return dict(sorted(found.items()))

@@ -1,0 +1,260 @@
+"""Training events: the twenty-odd things a program can do that matter to what trains and what does not.
+
+Every kind is produced by both witnesses unless its docstring says "static only" or "live only" and why. `site` is
+whatever its producer can later turn into a `Site` (a syntax node, a frame); this package never looks inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from freezelint.trace.regions import NOWHERE, Part, Region
+from freezelint.trace.tri import UNSURE, YES, Tri
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Event:
+    """Something happened at `site`, in lap `lap` (0 first) of the innermost loop over steps or epochs."""
+
+    site: Any
+    lap: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CreateModule(Event):
+    """A module came to be: trainable, and in train mode unless the library returns it otherwise."""
+
+    region: Region
+    kind: str
+    pretrained: Tri = UNSURE
+    training: Tri = YES
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoadWeights(Event):
+    """Weights were loaded into a region."""
+
+    region: Region
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SetRequiresGrad(Event):
+    """The flag of every parameter of `region` became `to`. `how`: attribute, method, framework."""
+
+    region: Region
+    to: Tri
+    how: str = "attribute"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReplaceSubmodule(Event):
+    """`owner.name = module`: `old` left the model, `new` joined it."""
+
+    owner: Region
+    name: str
+    old: Region
+    new: Region
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BuildOptimizer(Event):
+    """An optimizer over `groups`. `complete` is NO/UNSURE when it may hold more than these."""
+
+    optimizer: int
+    kind: str
+    groups: tuple[Region, ...]
+    complete: Tri = YES
+    filtered: bool = False
+    skips_none: bool = True
+    label: str = "optimizer"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AddParamGroup(Event):
+    """`optimizer.add_param_group` over `region`."""
+
+    optimizer: int
+    region: Region
+    complete: Tri = YES
+    has_lr: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AttachScheduler(Event):
+    """A learning rate scheduler now drives `optimizer`."""
+
+    optimizer: int
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SetMode(Event):
+    """train()/eval() reached every module of `region`. `by`: train, eval, framework, attribute."""
+
+    region: Region
+    training: Tri
+    by: str = "train"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EnterGradMode(Event):
+    """Gradients are recorded (or not) from here; `how`: with, decorator, statement."""
+
+    enabled: Tri
+    kind: str
+    how: str = "with"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExitGradMode(Event):
+    """The innermost grad mode ends."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Wrap(Event):
+    """`region` was wrapped: DistributedDataParallel, DataParallel, compile, PEFT, FSDP."""
+
+    region: Region
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Forward(Event):
+    """`region` was run. `serial` names this forward in the `Use` records of what came out of it."""
+
+    serial: int
+    region: Region
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a tensor lost its graph; `how` in words: "detach()", "torch.no_grad()", "item()", ..."""
+
+    how: str
+    site: Any = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A tensor came out of forward `serial`; `cut` says where the way back was cut, None if it was not."""
+
+    serial: int
+    cut: Cut | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Backward(Event):
+    """`.backward()` of something that came from `uses`; `complete` is UNSURE when more may have gone in.
+
+    `forced` is the place where a missing graph was papered over by `requires_grad = True`.
+    """
+
+    uses: frozenset[Use]
+    complete: Tri = YES
+    forced: Any = None
+    label: str = "loss"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ZeroGrad(Event):
+    """Gradients of `region` (or of all that `optimizer` holds) were dropped, or zeroed when set_to_none is NO."""
+
+    region: Region = NOWHERE
+    optimizer: int | None = None
+    set_to_none: Tri = YES
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step(Event):
+    """An optimizer's step."""
+
+    optimizer: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TakeParams(Event):
+    """A one-shot iterator over parameters was made. Static only: at run time a generator's history cannot be read."""
+
+    iterator: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UseParams(Event):
+    """A one-shot iterator was consumed by `by`. Static only, as TakeParams."""
+
+    iterator: int
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Escape(Event):
+    """`region` went to code that is not in view: its facts are forgotten. Static only: a run sees everything."""
+
+    region: Region
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WroteAttribute(Event):
+    """A plain attribute was written on a parameter, module or tensor. `value` as source text.
+
+    `target`: parameter, module, copy, loss, tensor, method. `surely` is UNSURE when the kind of target was inferred
+    from its use only.
+    """
+
+    target: str
+    name: str
+    value: str
+    region: Region = NOWHERE
+    surely: Tri = YES
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NamedButNotCalled(Event):
+    """Something was named where it had to be called or assigned: `model.eval`, `torch.no_grad()`, `p.requires_grad ==
+    False` as a statement. `what`: mode, grad-mode, flag. Static only: nothing happens at run time."""
+
+    what: str
+    name: str
+    text: str
+    region: Region = NOWHERE
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OverrodeTrain(Event):
+    """A Module class defines `train` or `eval` itself. Static only: a run sees its effects."""
+
+    cls: str
+    name: str
+    takes_mode: bool
+    calls_super: bool
+    returns_self: bool
+    is_function: bool = True
+    trains: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SelectNames(Event):
+    """A name test chose parameters of `region`; `matched` is what passed. NO when surely nothing did."""
+
+    region: Region
+    test: str
+    matched: Tri
+    flag_set: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class End(Event):
+    """The program (or the entry that was looked at) is over. `whole`: everything it made is in view until here."""
+
+    whole: Tri = YES
+
+
+def parts_of(event: Event) -> tuple[Part, ...]:
+    """The parts an event speaks of, for printing."""
+    return tuple(getattr(event, "region", NOWHERE))

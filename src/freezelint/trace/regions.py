@@ -1,0 +1,356 @@
+"""Region trees: which parameters of a model a piece of code means.
+
+A `Part` stands for some parameters of one model and the layers that own them. When code distinguishes some of them
+(`model.layer4`, `"bn" in name`, `isinstance(m, nn.BatchNorm2d)`, `i < 6`) the leaves concerned split, and the two
+halves become parts of their own. Where the layers of the model are known (a zoo model, a class of the project) a
+split is exact; where they are not, both halves may be empty, and no trait of theirs is known.
+
+Names are relative to the root of the tree. A tree is shared by all worlds: splitting is a refinement, not a change.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from freezelint.trace.tri import NO, UNSURE, YES, Tri
+
+_serials = itertools.count(1)
+
+# Layer kinds with parameters, as far as their names are fixed; "bias" may be absent, which a Layer says itself.
+BATCHNORM = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "LazyBatchNorm1d", "LazyBatchNorm2d")
+DROPOUT = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "DropPath")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A leaf module: its class name and the names of its own parameters; `rate` is a Dropout's probability if known."""
+
+    kind: str
+    params: tuple[str, ...] = ()
+    rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Test:
+    """A question code asks of a parameter's name, of its module's kind, or of its position.
+
+    `kind` is one of in, startswith, endswith, equals, regex, layer, opaque; `args` are its alternatives (any may hold).
+    """
+
+    kind: str
+    args: tuple[str, ...]
+    text: str = field(compare=False, default="")
+
+    def of_name(self, name: str) -> Tri:
+        """Whether a parameter with this full name passes."""
+        match self.kind:
+            case "in":
+                return Tri.of(any(a in name for a in self.args))
+            case "startswith":
+                return Tri.of(name.startswith(self.args))
+            case "endswith":
+                return Tri.of(name.endswith(self.args))
+            case "equals":
+                return Tri.of(name in self.args)
+            case "regex":
+                try:
+                    return Tri.of(any(re.search(a, name) for a in self.args))
+                except re.error:
+                    return UNSURE
+        return UNSURE
+
+    def of_prefix(self, prefix: str) -> Tri:
+        """Whether every parameter (YES) or none (NO) below `prefix` passes, from the prefix alone."""
+        if not prefix:
+            return UNSURE
+        stem = prefix + "."
+        match self.kind:
+            case "in":
+                return YES if any(a in stem for a in self.args) else UNSURE
+            case "startswith":
+                if stem.startswith(self.args):
+                    return YES
+                return UNSURE if any(a.startswith(stem) for a in self.args) else NO
+            case "equals":
+                return UNSURE if any(a.startswith(stem) for a in self.args) else NO
+        return UNSURE
+
+    def of_layer(self, kind: str) -> Tri:
+        """Whether a layer of this class name passes an isinstance test."""
+        if self.kind != "layer":
+            return UNSURE
+        return Tri.of(any(kind == a or kind in LAYER_BASES.get(a, ()) for a in self.args))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How names of a tree look from the model that is asked: what is below `below`, hung up at `prefix`."""
+
+    prefix: str = ""
+    below: str = ""
+
+    def name(self, name: str) -> str:
+        """The name as the asked model lists it."""
+        if self.below:
+            name = name[len(self.below) + 1 :]
+        return f"{self.prefix}.{name}".strip(".") if self.prefix else name
+
+
+HERE = View()
+LAYER_BASES: Mapping[str, tuple[str, ...]] = {
+    "_BatchNorm": BATCHNORM,
+    "_NormBase": (*BATCHNORM, "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"),
+    "_ConvNd": ("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"),
+    "_DropoutNd": DROPOUT,
+}
+
+
+class Part:
+    """A node of a region tree. Compare by identity; `layers` is None when the layers are not known."""
+
+    __slots__ = (
+        "_by_path",
+        "_by_test",
+        "children",
+        "label",
+        "layers",
+        "names",
+        "parent",
+        "path",
+        "root",
+        "serial",
+        "tests",
+        "traits",
+    )
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        parent: Part | None = None,
+        path: str | None = "",
+        layers: Mapping[str, Layer] | None = None,
+        names: frozenset[str] | None = None,
+        traits: Mapping[str, Tri] | None = None,
+        tests: tuple[tuple[Test, bool], ...] = (),
+    ) -> None:
+        self.serial = next(_serials)
+        self.parent = parent
+        self.root: Part = parent.root if parent else self
+        self.path = path  # None for a half without a path of its own
+        self.label = label
+        self.layers = layers
+        self.names = (
+            names
+            if names is not None or layers is None
+            else frozenset(f"{where}.{p}".lstrip(".") for where, layer in layers.items() for p in layer.params)
+        )
+        self.traits = dict(traits or {})
+        self.tests = tests
+        self.children: tuple[Part, ...] = ()
+        self._by_path: dict[str, tuple[Part, ...]] = {}
+        self._by_test: dict[tuple[Test, View], tuple[tuple[Part, ...], tuple[Part, ...]]] = {}
+
+    def __repr__(self) -> str:
+        return f"<{self.label}>"
+
+    # Questions ------------------------------------------------------------------------------------------------------
+
+    def above(self) -> Iterator[Part]:
+        """This part and all it was split from, nearest first."""
+        part: Part | None = self
+        while part is not None:
+            yield part
+            part = part.parent
+
+    def leaves(self) -> Iterator[Part]:
+        """The leaves below, or the part itself."""
+        if not self.children:
+            yield self
+        for child in self.children:
+            yield from child.leaves()
+
+    def below(self) -> Iterator[Part]:
+        """Every part below this one, without itself."""
+        for child in self.children:
+            yield child
+            yield from child.below()
+
+    def has(self, trait: str) -> Tri:
+        """Whether the part surely holds "batchnorm", "dropout" or "params": from its layers, else from what is said."""
+        if self.layers is not None:
+            if trait == "params":
+                return Tri.of(bool(self.names))
+            if trait == "batchnorm":
+                return Tri.of(any(layer.kind in BATCHNORM for layer in self.layers.values()))
+            if trait == "dropout":
+                return Tri.of(any(layer.kind in DROPOUT and layer.rate != 0 for layer in self.layers.values()))
+        for part in self.above():
+            said = part.traits.get(trait)
+            if said is not None:
+                # A trait of the whole holds for a half only when it is a No: half of a ResNet may lack BatchNorm.
+                return said if part is self or said is NO else UNSURE
+        return UNSURE
+
+    @property
+    def count(self) -> int | None:
+        """How many parameters (tensors), where the layers are known."""
+        return None if self.names is None else len(self.names)
+
+    # Splits ---------------------------------------------------------------------------------------------------------
+
+    def at(self, path: str) -> tuple[Part, ...]:
+        """The parts that make up the submodule or parameter at `path` (relative to the root); splits as needed."""
+        known = self._by_path.get(path)
+        if known is None:
+            known = self._by_path[path] = tuple(self._split_path(path))
+        return known
+
+    def _split_path(self, path: str) -> Iterator[Part]:
+        if self.path is not None and (self.path == path or (self.path and self.path.startswith(path + "."))):
+            yield self
+            return
+        if self.children:
+            for child in self.children:
+                yield from child.at(path)
+            return
+        if self.path and not path.startswith(self.path + "."):
+            return
+        if any(test.of_prefix(path) is Tri.of(not wanted) for test, wanted in self.tests):
+            return
+        layers = names = None
+        if self.layers is not None and self.names is not None:
+            layers = {k: v for k, v in self.layers.items() if k == path or k.startswith(path + ".")}
+            names = frozenset(n for n in self.names if n == path or n.startswith(path + "."))
+            if not layers and names:  # a bare parameter such as "fc.weight" or "cls_token"
+                owner = path.rpartition(".")[0]
+                layers = {owner: self.layers[owner]} if owner in self.layers else {}
+            if not layers and not names:
+                return
+            if names == self.names and len(layers) == len(self.layers):
+                yield self
+                return
+        child = Part(f"{self.root.label}.{path}", parent=self, path=path, layers=layers, names=names, tests=self.tests)
+        rest_layers = rest_names = None
+        if self.layers is not None and self.names is not None and layers is not None and names is not None:
+            whole = names != frozenset() and any(k == path or k.startswith(path + ".") for k in self.layers)
+            rest_layers = (
+                {k: v for k, v in self.layers.items() if not (whole and k in layers)} if whole else self.layers
+            )
+            rest_names = self.names - names
+        rest = Part(self.label, parent=self, path=None, layers=rest_layers, names=rest_names, tests=self.tests)
+        self.children = (child, rest)
+        yield child
+
+    def split(self, test: Test, view: View = HERE) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+        """The parts that pass `test` and those that do not, names being as `view` shows them."""
+        known = self._by_test.get((test, view))
+        if known is None:
+            known = self._by_test[test, view] = self._split_test(test, view)
+        return known
+
+    def _split_test(self, test: Test, view: View) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+        if self.children:
+            halves = [child.split(test, view) for child in self.children]
+            return tuple(p for yes, _ in halves for p in yes), tuple(p for _, no in halves for p in no)
+        for earlier, passed in self.tests:
+            if earlier == test:
+                return ((self,), ()) if passed else ((), (self,))
+        if test.kind == "layer":
+            return self._split_layers(test)
+        if self.names is not None and test.kind != "opaque":
+            passing = frozenset(n for n in self.names if test.of_name(view.name(n)) is YES)
+            return self._halves(test, passing)
+        if self.path is not None:
+            known = test.of_prefix(view.name(self.path) if self.path != view.below else view.prefix)
+            if known is not UNSURE:
+                return ((self,), ()) if known is YES else ((), (self,))
+        yes = Part(f"{self.label} ({test.text})", parent=self, path=None, tests=(*self.tests, (test, True)))
+        no = Part(f"{self.label} (not {test.text})", parent=self, path=None, tests=(*self.tests, (test, False)))
+        self.children = (yes, no)
+        return (yes,), (no,)
+
+    def _split_layers(self, test: Test) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+        if self.layers is not None and self.names is not None:
+            chosen = {where for where, layer in self.layers.items() if test.of_layer(layer.kind) is YES}
+            passing = frozenset(n for n in self.names if n.rpartition(".")[0] in chosen)
+            if not passing and chosen:  # layers without parameters (Dropout): modes alone can differ
+                return self._halves(test, passing, chosen)
+            return self._halves(test, passing)
+        if all(a in BATCHNORM or a == "_BatchNorm" for a in test.args):
+            known = self.has("batchnorm")
+            if known is NO:
+                return (), (self,)
+            yes = Part(
+                f"the BatchNorm layers of {self.label}",
+                parent=self,
+                path=None,
+                traits={"batchnorm": known},
+                tests=(*self.tests, (test, True)),
+            )
+            covers_all = "_BatchNorm" in test.args or "BatchNorm2d" in test.args
+            no = Part(
+                f"{self.label} without its BatchNorm layers",
+                parent=self,
+                path=None,
+                traits={"batchnorm": NO if covers_all else UNSURE},
+                tests=(*self.tests, (test, False)),
+            )
+        else:
+            yes = Part(f"{self.label} ({test.text})", parent=self, path=None, tests=(*self.tests, (test, True)))
+            no = Part(f"{self.label} (not {test.text})", parent=self, path=None, tests=(*self.tests, (test, False)))
+        self.children = (yes, no)
+        return (yes,), (no,)
+
+    def _halves(
+        self, test: Test, passing: frozenset[str], layers: set[str] | None = None
+    ) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+        assert self.layers is not None and self.names is not None
+        if layers is None:
+            if passing == self.names and self.names:
+                return (self,), ()
+            if not passing:
+                return (), (self,)
+            layers = {n.rpartition(".")[0] for n in passing}
+        left = {n.rpartition(".")[0] for n in self.names - passing}
+        yes = Part(
+            f"{self.label} ({test.text})",
+            parent=self,
+            path=None,
+            names=passing,
+            layers={k: v for k, v in self.layers.items() if k in layers},
+            tests=(*self.tests, (test, True)),
+        )
+        no = Part(
+            f"{self.label} (not {test.text})",
+            parent=self,
+            path=None,
+            names=self.names - passing,
+            layers={k: v for k, v in self.layers.items() if k not in layers or k in left},
+            tests=(*self.tests, (test, False)),
+        )
+        self.children = (yes, no)
+        return (yes,), (no,)
+
+
+Region = frozenset[Part]
+NOWHERE: Region = frozenset()
+
+
+def leaves(region: Iterable[Part]) -> list[Part]:
+    """The leaves of a region, in the order in which they came to be."""
+    found: dict[Part, None] = {}
+    for part in region:
+        found.update(dict.fromkeys(part.leaves()))
+    return sorted(found, key=lambda p: p.serial)
+
+
+def describe(region: Iterable[Part], limit: int = 3) -> str:
+    """A region in words, for messages: the labels of its largest parts."""
+    labels = list(dict.fromkeys(part.label for part in sorted(region, key=lambda p: p.serial)))
+    if len(labels) > limit:
+        return f"{', '.join(labels[:limit])} and {len(labels) - limit} more"
+    return " and ".join(labels) if len(labels) < 3 else f"{', '.join(labels[:-1])} and {labels[-1]}"

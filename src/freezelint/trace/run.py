@@ -1,0 +1,173 @@
+"""What rules ask: a `Run` is a state together with the questions that make sense of it. Rules never look elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from freezelint.finding import Severity
+from freezelint.trace import events as ev
+from freezelint.trace.regions import Part, Region, describe, leaves
+from freezelint.trace.state import Fact, Optimizer, Pass, State, find
+from freezelint.trace.tri import NO, UNSURE, YES, Tri
+
+E = TypeVar("E", bound=ev.Event)
+
+_FACTS_OF = {
+    ev.SetRequiresGrad: "grad",
+    ev.SetMode: "mode",
+    ev.LoadWeights: "weights",
+    ev.Escape: "escaped",
+    ev.ReplaceSubmodule: "joined",
+    ev.Wrap: "wrapped",
+    ev.Backward: "gradient",
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    """A step of the story: where, and what happened there."""
+
+    site: Any
+    message: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a rule yields: the place to change, what is wrong there, and the rest of the story in order."""
+
+    site: Any
+    message: str
+    related: tuple[Note, ...] = ()
+    severity: Severity | None = None  # None: the rule's own
+
+
+class Run:
+    """A moment of a training program, and questions about it. Answers are Tri, events, or lists of leaves."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    # What is true now -----------------------------------------------------------------------------------------------
+
+    def flag(self, part: Part) -> Tri:
+        """Whether the parameters of a leaf require grad."""
+        return _value(self.state.grad, part)
+
+    def mode(self, part: Part, during: Pass | None = None) -> Tri:
+        """Whether a leaf is in train mode, now or during an earlier forward."""
+        return _value(during.mode if during else self.state.mode, part)
+
+    def weights(self, part: Part) -> str:
+        """random, pretrained, loaded or unsure."""
+        fact = find(self.state.weights, part)
+        return fact.value if fact else "unsure"
+
+    def frozen(self, region: Iterable[Part], during: Pass | None = None) -> list[Part]:
+        """The leaves of `region` that surely do not require grad."""
+        facts = during.grad if during else self.state.grad
+        return [leaf for leaf in leaves(region) if _value(facts, leaf) is NO]
+
+    def trainable(self, region: Iterable[Part], during: Pass | None = None) -> list[Part]:
+        """The leaves of `region` that surely require grad and hold parameters, as far as that is known."""
+        facts = during.grad if during else self.state.grad
+        return [leaf for leaf in leaves(region) if _value(facts, leaf) is YES and leaf.has("params") is not NO]
+
+    def holders(self, part: Part) -> list[Optimizer]:
+        """The optimizers that surely hold a leaf."""
+        return [o for o in self.state.optimizers.values() if o.holds(part) is YES]
+
+    def held(self, part: Part) -> Tri:
+        """Whether any optimizer holds a leaf. UNSURE when it went to code out of view, or an optimizer is not known."""
+        answers = [o.holds(part) for o in self.state.optimizers.values()]
+        if YES in answers:
+            return YES
+        return UNSURE if UNSURE in answers or find(self.state.escaped, part) else NO
+
+    def optimizer(self, serial: int) -> Optimizer | None:
+        """The optimizer an event speaks of, if it was seen being built."""
+        return self.state.optimizers.get(serial)
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """Every optimizer, in the order of construction."""
+        return list(self.state.optimizers.values())
+
+    def beside(self, optimizer: Optimizer, region: Region) -> list[Part]:
+        """The leaves of the same models that an optimizer does hold."""
+        roots = {part.root for part in region} | {part.root for part in self._kin(region)}
+        return [
+            leaf
+            for group in optimizer.groups
+            for leaf in leaves(group.region)
+            if leaf.root in roots and leaf not in region
+        ]
+
+    def _kin(self, region: Region) -> set[Part]:
+        """Parts that ran in one forward with these: of the same composed model, though in trees of their own."""
+        kin: set[Part] = set()
+        for ran in self.state.passes.values():
+            if any(above in ran.event.region for part in region for above in part.above()):
+                kin |= ran.event.region
+        return kin
+
+    def recording(self) -> Tri:
+        """Whether autograd records now."""
+        return self.state.is_recording()
+
+    def known_parts(self) -> list[Part]:
+        """The leaves of every region about whose flag something is known."""
+        return leaves(self.state.grad)
+
+    # How it came to be ----------------------------------------------------------------------------------------------
+
+    def last(self, kind: type[E], part: Part | None = None, during: Pass | None = None) -> E | None:
+        """The event of `kind` behind what is true of `part`, or the last one at all; None if it was another kind."""
+        if part is None:
+            event = self.state.last.get(kind)
+            return event if isinstance(event, kind) else None
+        name = _FACTS_OF[kind]
+        facts = getattr(during, name) if during and name in ("grad", "mode") else getattr(self.state, name)
+        fact = find(facts, part)
+        return fact.event if fact is not None and isinstance(fact.event, kind) else None
+
+    def fact(self, name: str, part: Part) -> Fact | None:
+        """The fact itself, for its order in time (`at`)."""
+        return find(getattr(self.state, name), part)
+
+    def training_passes(self, event: ev.Event) -> list[Pass]:
+        """The forwards that a Backward goes back through, or that ran since the last step before a Step.
+
+        When it is not known what went into a backward, every recorded forward since the last step counts.
+        """
+        state = self.state
+        if isinstance(event, ev.Backward) and event.complete is YES:
+            return [state.passes[use.serial] for use in event.uses if use.serial in state.passes]
+        return [ran for ran in state.passes.values() if ran.at >= state.step_at]
+
+    def cut(self, part: Part) -> ev.Cut | None:
+        """Where the way from a leaf to every loss so far was cut; None when a gradient reached it, or nothing was."""
+        fact = find(self.state.cut, part)
+        return fact.value if fact and find(self.state.gradient, part) is None else None
+
+
+def _value(facts: Any, part: Part) -> Tri:
+    fact = find(facts, part)
+    return fact.value if fact is not None and isinstance(fact.value, Tri) else UNSURE
+
+
+def grouped(parts: Iterable[Part], key: Any) -> Iterator[tuple[Any, Region]]:
+    """Parts that share a key, such as the event that made them so, as one region each."""
+    found: dict[Any, list[Part]] = {}
+    for part in parts:
+        value = key(part)
+        if value is not None:
+            found.setdefault(value, []).append(part)
+    for value, members in found.items():
+        yield value, frozenset(members)
+
+
+def name(region: Iterable[Part]) -> str:
+    """A region as messages name it, in backquotes."""
+    return f"`{describe(region)}`"

@@ -1,0 +1,318 @@
+"""The state of a training program: what the events so far have made true. Immutable: `apply` gives the next state.
+
+Facts hang on parts of region trees. A fact about a part holds for everything below it until something below is told
+otherwise, so a look-up walks up from a leaf and takes the first fact it meets; setting a fact drops those below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from freezelint.trace import events as ev
+from freezelint.trace.regions import Part, Region, leaves
+from freezelint.trace.tri import NO, UNSURE, YES, Tri, both
+
+FORWARDS_KEPT = 48  # more than any training step runs; older ones can no longer be part of a step
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is known and since which event. Equal facts may have different evidence, so that worlds can merge."""
+
+    value: Any
+    event: ev.Event = field(compare=False)
+    at: int = field(compare=False, default=0)
+    was: Any = field(compare=False, default=None)  # the value before, None when nothing was known
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One parameter group: what it held when it was made."""
+
+    region: Region
+    event: ev.Event = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """An optimizer: an entity of its own, so that an empty one does not vanish."""
+
+    serial: int
+    kind: str
+    label: str
+    groups: tuple[Group, ...]
+    complete: Tri
+    built: ev.BuildOptimizer = field(compare=False)
+    filtered: bool = False
+    stepped: ev.Step | None = field(compare=False, default=None)
+    scheduler: ev.AttachScheduler | None = field(compare=False, default=None)
+    at: int = field(compare=False, default=0)
+
+    def holds(self, part: Part) -> Tri:
+        """Whether `part` (or what it was split from) is in a group; UNSURE when the groups are not fully known."""
+        for above in part.above():
+            for group in self.groups:
+                if above in group.region:
+                    return YES
+        return NO if self.complete is YES else UNSURE
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One forward with what was true when it ran. `grad` and `mode` are the state's maps of that moment."""
+
+    event: ev.Forward
+    recording: Tri
+    switched: ev.EnterGradMode | None = field(compare=False)
+    grad: Mapping[Part, Fact] = field(compare=False)
+    mode: Mapping[Part, Fact] = field(compare=False)
+    at: int = field(compare=False, default=0)
+
+
+Facts = Mapping[Part, Fact]
+
+
+def find(facts: Facts, part: Part) -> Fact | None:
+    """The fact that holds for `part`: its own, or that of the nearest part it was split from."""
+    for above in part.above():
+        fact = facts.get(above)
+        if fact is not None:
+            return fact
+    return None
+
+
+def told(facts: Facts, region: Iterable[Part], fact: Fact) -> dict[Part, Fact]:
+    """`facts` with `fact` for everything in `region`."""
+    new = dict(facts)
+    for part in region:
+        former = find(facts, part)
+        if former is not None:
+            fact = replace(fact, was=former.value)
+        elif fact.was is not None:
+            fact = replace(fact, was=None)
+        if part.children:
+            for below in part.below():
+                new.pop(below, None)
+        new[part] = fact
+    return new
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All facts at one moment. Two states are equal when no rule could tell them apart by what is true now."""
+
+    clock: int = field(default=0, compare=False)
+    grad: Facts = field(default_factory=dict)
+    mode: Facts = field(default_factory=dict)
+    weights: Facts = field(default_factory=dict)
+    escaped: Facts = field(default_factory=dict)
+    joined: Facts = field(default_factory=dict)  # parts that replaced others, by ReplaceSubmodule
+    left: Facts = field(default_factory=dict)  # parts that were replaced
+    wrapped: Facts = field(default_factory=dict)
+    gradient: Facts = field(default_factory=dict)  # parts a backward reached
+    cut: Facts = field(default_factory=dict)  # parts whose way to a loss was cut, with the Cut
+    optimizers: Mapping[int, Optimizer] = field(default_factory=dict)
+    recording: tuple[Fact, ...] = ()
+    passes: Mapping[int, Pass] = field(default_factory=dict, compare=False)
+    iterators: Mapping[int, ev.UseParams | None] = field(default_factory=dict, compare=False)
+    last: Mapping[type, ev.Event] = field(default_factory=dict, compare=False)
+    steps: tuple[ev.Step, ...] = field(default=(), compare=False)
+    step_at: int = field(default=0, compare=False)
+
+    def apply(self, event: ev.Event) -> State:
+        """The state after `event`."""
+        changes = _APPLY[type(event)](self, event) if type(event) in _APPLY else {}
+        return replace(self, clock=self.clock + 1, last={**self.last, type(event): event}, **changes)
+
+    def is_recording(self) -> Tri:
+        """Whether autograd records now."""
+        return self.recording[-1].value if self.recording else YES
+
+
+def _create(s: State, e: ev.CreateModule) -> dict[str, Any]:
+    weights = {YES: "pretrained", NO: "random", UNSURE: "unsure"}[e.pretrained]
+    return {
+        "grad": told(s.grad, e.region, Fact(YES, e, s.clock)),
+        "mode": told(s.mode, e.region, Fact(e.training, e, s.clock)),
+        "weights": told(s.weights, e.region, Fact(weights, e, s.clock)),
+    }
+
+
+def _load(s: State, e: ev.LoadWeights) -> dict[str, Any]:
+    return {"weights": told(s.weights, e.region, Fact("loaded", e, s.clock))}
+
+
+def _set_grad(s: State, e: ev.SetRequiresGrad) -> dict[str, Any]:
+    return {"grad": told(s.grad, e.region, Fact(e.to, e, s.clock))}
+
+
+def _replace(s: State, e: ev.ReplaceSubmodule) -> dict[str, Any]:
+    return {
+        "joined": told(s.joined, e.new, Fact(True, e, s.clock)),
+        "left": told(s.left, e.old, Fact(True, e, s.clock)),
+    }
+
+
+def _set_mode(s: State, e: ev.SetMode) -> dict[str, Any]:
+    return {"mode": told(s.mode, e.region, Fact(e.training, e, s.clock))}
+
+
+def _build(s: State, e: ev.BuildOptimizer) -> dict[str, Any]:
+    groups = tuple(Group(region, e) for region in e.groups)
+    return {
+        "optimizers": {
+            **s.optimizers,
+            e.optimizer: Optimizer(e.optimizer, e.kind, e.label, groups, e.complete, e, e.filtered, at=s.clock),
+        }
+    }
+
+
+def _add_group(s: State, e: ev.AddParamGroup) -> dict[str, Any]:
+    held = s.optimizers.get(e.optimizer)
+    if held is None:
+        return {}
+    grown = replace(held, groups=(*held.groups, Group(e.region, e)), complete=both(held.complete, e.complete))
+    return {"optimizers": {**s.optimizers, e.optimizer: grown}}
+
+
+def _attach(s: State, e: ev.AttachScheduler) -> dict[str, Any]:
+    held = s.optimizers.get(e.optimizer)
+    return {"optimizers": {**s.optimizers, e.optimizer: replace(held, scheduler=e)}} if held else {}
+
+
+def _enter(s: State, e: ev.EnterGradMode) -> dict[str, Any]:
+    fact = Fact(e.enabled, e, s.clock)
+    if e.how == "statement":  # replaces what is in force instead of nesting in it
+        return {"recording": (*s.recording[:-1], fact)}
+    return {"recording": (*s.recording, fact)}
+
+
+def _exit(s: State, e: ev.ExitGradMode) -> dict[str, Any]:
+    return {"recording": s.recording[:-1]}
+
+
+def _wrap(s: State, e: ev.Wrap) -> dict[str, Any]:
+    return {"wrapped": told(s.wrapped, e.region, Fact(e.kind, e, s.clock))}
+
+
+def _forward(s: State, e: ev.Forward) -> dict[str, Any]:
+    mode = s.recording[-1] if s.recording else None
+    switched = mode.event if mode and isinstance(mode.event, ev.EnterGradMode) else None
+    kept = dict(s.passes)
+    if len(kept) >= FORWARDS_KEPT:
+        del kept[next(iter(kept))]
+    kept[e.serial] = Pass(e, s.is_recording(), switched, s.grad, s.mode, s.clock)
+    return {"passes": kept}
+
+
+def _backward(s: State, e: ev.Backward) -> dict[str, Any]:
+    gradient, cut = s.gradient, s.cut
+    for use in e.uses:
+        ran = s.passes.get(use.serial)
+        if ran is None:
+            continue
+        if use.cut is None and ran.recording is not NO:
+            gradient = told(gradient, ran.event.region, Fact(YES, e, s.clock))
+        elif e.complete is YES:
+            why = use.cut or (ev.Cut(f"torch.{ran.switched.kind}()", ran.switched.site) if ran.switched else None)
+            if why:
+                cut = told(cut, ran.event.region, Fact(why, e, s.clock))
+    if e.complete is not YES:  # something more may have gone in: whatever ran with gradients may have got one
+        for ran in s.passes.values():
+            if ran.at >= s.step_at and ran.recording is not NO:
+                gradient = told(gradient, ran.event.region, Fact(YES, e, s.clock))
+    return {"gradient": gradient, "cut": cut}
+
+
+def _step(s: State, e: ev.Step) -> dict[str, Any]:
+    held = s.optimizers.get(e.optimizer)
+    changes: dict[str, Any] = {"steps": (*s.steps[-3:], e), "step_at": s.clock}
+    if held:
+        changes["optimizers"] = {**s.optimizers, e.optimizer: replace(held, stepped=e)}
+    return changes
+
+
+def _take(s: State, e: ev.TakeParams) -> dict[str, Any]:
+    return {"iterators": {**s.iterators, e.iterator: None}}
+
+
+def _use(s: State, e: ev.UseParams) -> dict[str, Any]:
+    return {"iterators": {**s.iterators, e.iterator: e}}
+
+
+def _escape(s: State, e: ev.Escape) -> dict[str, Any]:
+    fact = Fact(UNSURE, e, s.clock)
+    return {
+        "grad": told(s.grad, e.region, fact),
+        "mode": told(s.mode, e.region, fact),
+        "weights": told(s.weights, e.region, Fact("unsure", e, s.clock)),
+        "escaped": told(s.escaped, e.region, fact),
+    }
+
+
+_APPLY: dict[type, Callable[[State, Any], dict[str, Any]]] = {
+    ev.CreateModule: _create,
+    ev.LoadWeights: _load,
+    ev.SetRequiresGrad: _set_grad,
+    ev.ReplaceSubmodule: _replace,
+    ev.SetMode: _set_mode,
+    ev.BuildOptimizer: _build,
+    ev.AddParamGroup: _add_group,
+    ev.AttachScheduler: _attach,
+    ev.EnterGradMode: _enter,
+    ev.ExitGradMode: _exit,
+    ev.Wrap: _wrap,
+    ev.Forward: _forward,
+    ev.Backward: _backward,
+    ev.Step: _step,
+    ev.TakeParams: _take,
+    ev.UseParams: _use,
+    ev.Escape: _escape,
+}
+
+
+def joined(first: State, second: State) -> State:
+    """One state for both: what they do not agree on is Unsure. The overflow of worlds ends here."""
+    changes: dict[str, Any] = {}
+    for name in ("grad", "mode"):
+        changes[name] = _agreed(getattr(first, name), getattr(second, name), UNSURE)
+    changes["weights"] = _agreed(first.weights, second.weights, "unsure")
+    for name in ("escaped", "joined", "left", "wrapped", "gradient"):
+        changes[name] = {**getattr(second, name), **getattr(first, name)}
+    changes["cut"] = {p: f for p, f in first.cut.items() if p in second.cut}
+    optimizers = dict(second.optimizers)
+    for serial, held in first.optimizers.items():
+        other = second.optimizers.get(serial)
+        optimizers[serial] = held if held == other else replace(held, complete=UNSURE)
+    for serial in second.optimizers.keys() - first.optimizers.keys():
+        optimizers[serial] = replace(optimizers[serial], complete=UNSURE)
+    return replace(
+        first,
+        clock=max(first.clock, second.clock),
+        optimizers=optimizers,
+        passes={**second.passes, **first.passes},
+        **changes,
+    )
+
+
+def _agreed(first: Facts, second: Facts, unsure: Any) -> dict[Part, Fact]:
+    merged: dict[Part, Fact] = {}
+    for part in {**first, **second}:
+        here, there = find(first, part), find(second, part)
+        known = here or there
+        assert known is not None
+        agree = here is not None and there is not None and here.value == there.value
+        merged[part] = known if agree else replace(known, value=unsure)
+    return merged
+
+
+def surely(facts: Facts, region: Iterable[Part], value: Any) -> list[Part]:
+    """The leaves of `region` for which `value` is known to hold."""
+    found = []
+    for leaf in leaves(region):
+        fact = find(facts, leaf)
+        if fact is not None and fact.value == value:
+            found.append(leaf)
+    return found
