@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import libcst as cst
 
 from freezelint.static.interpreter import Interpreter, Outcomes, settle
+from freezelint.static.modules import ClassInfo
 from freezelint.static.values import (
     NONE,
     Cls,
@@ -341,8 +343,7 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
     elif isinstance(owner, Obj):
         _on_instance(it, owner, name, value, node, world)
     elif isinstance(owner, (Copy, Tensor)):
-        target = "copy" if isinstance(owner, Copy) else "tensor"
-        wrote(it, target, name, value, node, world, region=_region_of(owner))
+        wrote_on_copy(it, owner, name, value, node, world)
     elif isinstance(owner, Sym):
         wrote(it, "unknown", name, value, node, world, surely=UNSURE)
         module = it.as_module(value, world) if isinstance(value, Obj) else None
@@ -354,8 +355,26 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
         world.globals.setdefault(owner.module.path, {})[name] = value
 
 
-def _region_of(value: Copy | Tensor) -> Region:
-    return frozenset(p for _, p in value.members) if isinstance(value, Copy) else frozenset()
+def wrote_on_copy(
+    it: Interpreter, owner: Copy | Tensor, name: str, value: Value, node: cst.CSTNode, world: World
+) -> None:
+    """Something was written on a tensor. A copy of a parameter that got a name is a tensor in its own right."""
+    base = _written_on(node)
+    if isinstance(owner, Copy) and (owner.how == "state_dict()" or not isinstance(base, cst.Name)):
+        region = frozenset(p for _, p in owner.members)
+        wrote(it, "copy", name, value, node, world, region=region, how=owner.how)
+    else:
+        wrote(it, "tensor", name, value, node, world)
+
+
+def _written_on(node: cst.CSTNode) -> cst.CSTNode | None:
+    """The expression before the dot: `p.data` of `p.data.requires_grad = ...` and of `p.data.requires_grad_(...)`."""
+    target: Any = node.target if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else node
+    if isinstance(target, cst.Call):
+        if isinstance(target.func, cst.Name) and target.args:  # setattr(p.data, ...)
+            return target.args[0].value
+        target = target.func
+    return target.value if isinstance(target, cst.Attribute) else None
 
 
 def wrote(
@@ -368,11 +387,14 @@ def wrote(
     *,
     region: Region = frozenset(),
     surely: Tri = YES,
+    own: bool = False,
+    how: str = "",
 ) -> None:
     """Tell the rules of an attribute that was written."""
     from freezelint.static.evaluate import source
 
-    text = source(it, node.target) if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else source(it, node)
+    base = _written_on(node)
+    text = f"{source(it, base)}.{name}" if base is not None else name
     shown = repr(value.value) if isinstance(value, Const) else value.text if isinstance(value, Sym) else ""
     it.emit(
         world,
@@ -385,8 +407,28 @@ def wrote(
             region=region,
             surely=surely,
             text=text,
+            own=own or (target == "unknown" and _mentioned(it.scope.module.text, name)),
+            how=how,
         ),
     )
+
+
+def _mentioned(text: str, name: str) -> bool:
+    """Whether a file does more with a name than assign it as an attribute: reads it, declares it, passes it on."""
+    return re.search(rf"(?<!\.)\b{name}\b|\.{name}\b(?!\s*(:[^=\n]*)?=(?!=))", text) is not None
+
+
+def _has_own(it: Interpreter, owner: Obj, name: str, world: World) -> bool:
+    """Whether the class of an instance has an attribute of this name itself."""
+    from freezelint.static import classes
+
+    record = world.heap.get(owner.serial)
+    if not isinstance(record, Instance) or record.cls is None or owner.path:
+        return False
+    if it.scope.owner == owner or classes.member(it, record.cls, name, world) is not None:
+        return True
+    infos = [entry for entry in classes.order(it, record.cls, world) if isinstance(entry, ClassInfo)]
+    return any(re.search(rf"\bself\.{name}\b|__setattr__", info.module.text) for info in infos)
 
 
 def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, world: World) -> bool:
@@ -406,14 +448,17 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
         if module is None:
             return False
         record = world.heap[owner.serial]
-        # Below a symbolic module, `x.name` may as well be a parameter as a module.
-        surely = UNSURE if record.symbolic and owner.path else YES
+        # Where the layers are not known, `x.name` may as well be a parameter as a module.
+        surely = UNSURE if owner.path and getattr(record.part, "layers", None) is None else YES
+        region = it.region(owner, world)
+        if surely is UNSURE and _used_as_module(it, _written_on(node)):
+            surely = YES
         if surely is UNSURE:
-            it.emit(
-                world,
-                ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), to=UNSURE, region=it.region(owner, world)),
-            )
-        wrote(it, "module", "requires_grad", value, node, world, region=it.region(owner, world), surely=surely)
+            it.emit(world, ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), to=UNSURE, region=region))
+        own = _has_own(it, owner, "requires_grad", world)
+        wrote(it, "module", "requires_grad", value, node, world, region=region, surely=surely, own=own)
+        path = f"{owner.path}.requires_grad".lstrip(".")
+        world.heap[owner.serial] = replace(record, attrs={**record.attrs, path: value})
         return True
     if isinstance(owner, Tensor):
         target = "loss" if owner.uses or owner.complete is not YES else "tensor"
@@ -421,9 +466,12 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
         rebind(it, node, Tensor(owner.uses, owner.complete, it.place(node)), world)
         return True
     if isinstance(owner, Copy):
-        wrote(it, "copy", "requires_grad", value, node, world, region=_region_of(owner))
+        wrote_on_copy(it, owner, "requires_grad", value, node, world)
         return True
     if isinstance(owner, Sym):
+        if _used_as_module(it, _written_on(node)):
+            wrote(it, "module", "requires_grad", value, node, world)
+            return True
         key = owner.key
         if isinstance(key, tuple) and key[0] == "attr":
             # Its kind is not known: a parameter (the flag is set) or a module (nothing happens).
@@ -439,6 +487,15 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
         wrote(it, "unknown", "requires_grad", value, node, world, surely=UNSURE)
         return True
     return False
+
+
+def _used_as_module(it: Interpreter, base: cst.CSTNode | None) -> bool:
+    """Whether the running class uses what stands before the dot, `self.x`, as only a module can be used."""
+    from freezelint.static import classes
+
+    if it.scope.cls is None or not isinstance(base, cst.Attribute) or not isinstance(base.value, cst.Name):
+        return False
+    return base.value.value == "self" and base.attr.value in classes.used_as_modules(it.scope.cls)
 
 
 def rebind(it: Interpreter, node: cst.CSTNode, value: Value, world: World) -> None:
@@ -461,6 +518,8 @@ def set_flag(
     from freezelint.static import branches
 
     site, lap = it.place(node), it.lap(world)
+    given = not (isinstance(node, cst.Call) and not node.args)
+    within = it.scope.function.name if it.scope.function is not None else ""
     if isinstance(value, Cond):
         if value.loop in world.elements:
             yes, no, maybe = branches.partition(value, members, world)
@@ -469,7 +528,9 @@ def set_flag(
                 if some:
                     it.emit(
                         world,
-                        ev.SetRequiresGrad(site=site, lap=lap, to=to, how=how, region=frozenset(p for _, p in some)),
+                        ev.SetRequiresGrad(
+                            site=site, lap=lap, to=to, how=how, within=within, region=frozenset(p for _, p in some)
+                        ),
                     )
             return
         value = Sym(("flag", id(node)))
@@ -477,7 +538,11 @@ def set_flag(
     if to is UNSURE and isinstance(value, Sym):
         known = branches.truth(value, world)
         to = Tri.of(known)
-    it.emit(world, ev.SetRequiresGrad(site=site, lap=lap, to=to, how=how, region=frozenset(p for _, p in members)))
+    region = frozenset(p for _, p in members)
+    it.emit(
+        world,
+        ev.SetRequiresGrad(site=site, lap=lap, to=to, how=how, region=region, given=given, within=within),
+    )
 
 
 def _on_element(
@@ -537,6 +602,11 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
         and value.value is None
     ):
         return
+    if record.part is not None and record.cls is not None and isinstance(value, Sym) and not owner.path:
+        from freezelint.static.classes import used_as_modules
+
+        if not value.kind and name in used_as_modules(record.cls):
+            it.as_module(value, world)  # a child that is not known
     world.heap[owner.serial] = replace(record, attrs={**record.attrs, path: value})
     if record.cls is not None:
         from freezelint.static.evaluate import label

@@ -66,11 +66,26 @@ def _items(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World
     if isinstance(value, Modules):
         known = loops.children(it, value, world)
         return Items(known) if known is not None else None
+    if isinstance(value, Sym) and value.kind == "map":
+        _consumed(it, value, node, world)
+        return Items((), True)
     known_items = evaluate.items_of(value, world)
     if known_items is not None:
         return known_items
     unrolled = loops.unrolled(it, value, world, node)
     return Items(unrolled) if unrolled is not None else None
+
+
+def _consumed(it: Interpreter, value: Sym, node: cst.CSTNode, world: World) -> None:
+    """`list(map(fn, parameters))`: now fn runs on each, as in a loop."""
+    from freezelint.static import loops
+
+    func, over = value.key[1:3]  # type: ignore[index]
+    element = loops.elements(it, over, world, node)
+    if element is not None:
+        binding, loop = element
+        calls.call(it, func, Args([binding]), node, world)  # type: ignore[arg-type]
+        world.elements.pop(loop, None)
 
 
 def _list(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
@@ -152,7 +167,7 @@ def _map(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
         if isinstance(record, Items) and all(isinstance(i, Params) for i in record.items):
             members = tuple(m for i in record.items for m in i.members)  # type: ignore[attr-defined]
             return [(Ids(members, record.more), world)]
-    if isinstance(func, Func) and isinstance(func.info.node, cst.Lambda) and isinstance(value, (Params, Modules)):
+    if isinstance(func, Func) and isinstance(value, (Params, Modules)):
         # Nothing happens until it is consumed, and nobody consumes a bare statement; `list(map(...))` does.
         return [(Sym(("map", func, value, serial()), "map(...)", kind="map"), world)]
     known = _items(it, value, node, world) if value is not None else None
@@ -330,6 +345,8 @@ def _any(it: Interpreter, args: Args, node: cst.Call, world: World, every: bool 
     value = args.get(0)
     if isinstance(value, Cond):
         return [(value, world)]
+    if isinstance(value, Sym) and value.kind == "map":
+        _consumed(it, value, node, world)
     if isinstance(value, Ref) and isinstance(record := world.heap.get(value.serial), Items) and record.items:
         conds = [i for i in record.items if isinstance(i, Cond)]
         if len(conds) == len(record.items) and len({c.loop for c in conds}) == 1:

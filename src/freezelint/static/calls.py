@@ -13,6 +13,7 @@ from freezelint.static.interpreter import CALL_DEPTH, Interpreter, Outcomes, Sco
 from freezelint.static.values import (
     NONE,
     Cls,
+    Cond,
     Const,
     Elem,
     Func,
@@ -116,6 +117,11 @@ def call(it: Interpreter, func: Value, args: Args, node: cst.Call, world: World)
         return [(args.pos[0] if args.pos else func, world)]
     if isinstance(func, Tensor):
         return [(computed(world, tensor_of((func, *deep(args, world)))), world)]
+    if isinstance(func, (Cond, Const)) and isinstance(node.func, cst.Attribute):
+        if node.func.attr.value == "requires_grad":
+            from freezelint.static.execute import named_not_called
+
+            named_not_called(it, "flag", "call", node, world)
     if isinstance(func, Elem):
         if func.what == "module":
             return forward.element(it, func, args, node, world)

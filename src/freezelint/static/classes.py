@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import libcst as cst
@@ -177,6 +178,19 @@ def is_lightning(it: Interpreter, cls: ClassInfo, world: World) -> bool:
         if isinstance(row, ModuleBase) and row.lightning:
             return True
     return False
+
+
+_ASKED = re.compile(
+    r"\bself\.(\w+)(?:\(|\.(?:named_)?(?:parameters|modules|children)\(|"
+    r"\.(?:train|eval|state_dict|requires_grad_|forward\w*|generate|encode_image|encode_text)\()"
+)
+
+
+def used_as_modules(cls: ClassInfo) -> frozenset[str]:
+    """The attributes that a class calls, or asks for what only modules have: none of them is a parameter."""
+    if cls.uses is None:
+        cls.uses = frozenset(_ASKED.findall(cls.module.tree.code_for_node(cls.node)))
+    return cls.uses
 
 
 def layer_base(it: Interpreter, cls: ClassInfo, world: World) -> str | None:

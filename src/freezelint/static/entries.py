@@ -81,7 +81,10 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo) -> None:
             done.append(after)
             for method in wanted:
                 if id(method) not in it.called:
-                    done += _method(it, cls, owner, method, after.fork())
+                    try:
+                        done += _method(it, cls, owner, method, after.fork())
+                    except OutOfFuel:  # the other methods have fuel of their own
+                        it.scope, it.running = Scope(module), []
         return merge(done) if len(done) < 8 else done
 
     _attempt(it, module, start)

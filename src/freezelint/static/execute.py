@@ -15,6 +15,7 @@ from freezelint.static.values import (
     Cls,
     Cond,
     Const,
+    Copy,
     Elem,
     Func,
     GradMode,
@@ -188,6 +189,9 @@ def _augmented(it: Interpreter, node: cst.AugAssign, world: World) -> list[World
 
 
 def _expression(it: Interpreter, node: cst.Expr, world: World) -> list[World]:
+    if isinstance(node.value, cst.GeneratorExp):  # nobody consumes it, so nothing in it happens
+        _bare(it, node.value, NONE, world)
+        return [world]
     done = []
     for value, after in evaluate(it, node.value, world):
         _bare(it, node.value, value, after)
@@ -243,6 +247,11 @@ def _bare(it: Interpreter, node: cst.BaseExpression, value: Value, world: World)
         lazy = isinstance(node, cst.GeneratorExp) or (isinstance(value, Sym) and value.kind == "map")
         if lazy and ("requires_grad_(" in text or "setattr" in text):
             named_not_called(it, "flag", "lazy", node, world)
+        elif isinstance(value, Copy) and isinstance(node, cst.Call) and value.how != "state_dict()":
+            # What the setter returns is not kept: `p.detach().requires_grad_(False)` as a statement.
+            to = evaluate(it, node.args[0].value, world)[0][0] if node.args else Const(True)
+            if isinstance(node.func, cst.Attribute) and node.func.attr.value == "requires_grad_":
+                attributes.wrote_on_copy(it, value, "requires_grad_", to, node, world)
 
 
 def named_not_called(

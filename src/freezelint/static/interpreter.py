@@ -172,6 +172,8 @@ class Interpreter:
         for path, attr in attached:
             inner = path[len(stem) :]
             where = f"{prefix}.{inner}" if prefix else inner
+            if isinstance(attr, Sym):
+                attr = self.as_module(attr, world) or attr
             if isinstance(attr, Obj):
                 found += self.members(attr, world, where, seen)
             elif isinstance(attr, Params):
@@ -186,7 +188,7 @@ class Interpreter:
         if isinstance(attr, Obj):
             record = world.heap.get(attr.serial)
             return isinstance(record, Instance) and record.part is not None
-        return False
+        return isinstance(attr, Sym) and attr in self.symbolic
 
     def region(self, value: Obj, world: World) -> Region:
         """All parts of a module."""

@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import branches, calls, containers, forward, modes
-from freezelint.static.attributes import attach, rebind, set_flag, wrote
+from freezelint.static.attributes import attach, rebind, set_flag, wrote, wrote_on_copy
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import groups_of, harmless
@@ -421,16 +421,8 @@ def backward(it: Interpreter, loss: Value, node: cst.Call, world: World) -> None
 
 
 def _on_copy(it: Interpreter, owner: Copy, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
-    if name == "requires_grad_":
-        wrote(
-            it,
-            "copy",
-            name,
-            args.get(0, "requires_grad") or Const(True),
-            node,
-            world,
-            region=frozenset(p for _, p in owner.members),
-        )
+    if name == "requires_grad_" and owner.how == "state_dict()":
+        wrote_on_copy(it, owner, name, args.get(0, "requires_grad") or Const(True), node, world)
     return [(owner if name != "numel" else Sym(("fresh", serial())), world)]
 
 

@@ -44,6 +44,7 @@ class ClassInfo:
     bases: list[Any] | None = None  # values, resolved when first asked
     order: list[Any] | None = None  # this class and its bases, project classes and Lib names
     frame: int | None = None
+    uses: frozenset[str] | None = None  # attributes that its code uses as modules
 
 
 @dataclass(eq=False)

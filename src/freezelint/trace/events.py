@@ -40,11 +40,16 @@ class LoadWeights(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SetRequiresGrad(Event):
-    """The flag of every parameter of `region` became `to`. `how`: attribute, method, framework."""
+    """The flag of every parameter of `region` became `to`. `how`: attribute, method, framework.
+
+    `given` is False when a setter was called without saying to what; `within` is the function the line stands in.
+    """
 
     region: Region
     to: Tri
     how: str = "attribute"
+    given: bool = True
+    within: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -202,8 +207,9 @@ class Escape(Event):
 class WroteAttribute(Event):
     """A plain attribute was written on a parameter, module or tensor. `value` as source text.
 
-    `target`: parameter, module, copy, loss, tensor, method. `surely` is UNSURE when the kind of target was inferred
-    from its use only.
+    `target`: parameter, module, copy, loss, tensor, method, unknown. `surely` is UNSURE when the kind of target was
+    inferred from its use only. `own` says that the program declares or reads an attribute of this name itself. `how`
+    says where a copy came from: ".data", ".detach()", "state_dict()".
     """
 
     target: str
@@ -212,12 +218,16 @@ class WroteAttribute(Event):
     region: Region = NOWHERE
     surely: Tri = YES
     text: str = ""
+    own: bool = False
+    how: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NamedButNotCalled(Event):
     """Something was named where it had to be called or assigned: `model.eval`, `torch.no_grad()`, `p.requires_grad ==
-    False` as a statement. `what`: mode, grad-mode, flag. Static only: nothing happens at run time."""
+    False` as a statement. `what`: mode, grad-mode, flag. `name` of a flag: requires_grad_, comparison, not, lazy (a
+    generator that nobody consumes), call (of the flag itself, which raises). Static only: nothing happens at run
+    time."""
 
     what: str
     name: str

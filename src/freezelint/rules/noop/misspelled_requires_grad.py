@@ -1,0 +1,65 @@
+"""A misspelled `requires_grad` is a new attribute that torch never reads, so nothing is frozen.
+
+What happens
+    A parameter takes any attribute that it is given. `p.require_grad = False` stores one that nobody reads, and the
+    real flag, `p.requires_grad`, keeps its value: what was to be frozen goes on training, what was to be unfrozen stays
+    frozen. Nothing is raised or printed.
+
+Why
+    The name is `requires_grad`: third person, with an s, in the present, without an s at its end.
+
+Bad
+    from torch import nn
+
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    for p in model[0].parameters():
+        p.require_grad = False
+
+Good
+    from torch import nn
+
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    for p in model[0].parameters():
+        p.requires_grad = False
+
+Confirm
+    Print `[p.requires_grad for p in model.parameters()]` after the line: the flags are what they were before it. The
+    misspelled name shows up in `vars(p)`.
+
+References
+    https://docs.pytorch.org/docs/stable/generated/torch.Tensor.requires_grad.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+
+from freezelint.trace.check import ERROR, rule
+from freezelint.trace.events import WroteAttribute
+from freezelint.trace.run import Fault, Run
+from freezelint.trace.tri import YES
+
+_CLOSE = 0.8  # "required_gradient" is as far as people get; "retain_grad", which is something else, is at 0.67
+
+
+@rule(on=WroteAttribute, severity=ERROR)
+def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
+    if not _misspelled(event.name) or event.own:
+        return
+    if event.target == "unknown" and event.value not in ("True", "False"):
+        return
+    if event.target not in ("parameter", "unknown") and (event.target != "module" or event.surely is not YES):
+        return
+    want = {"False": "nothing is frozen here", "True": "nothing is unfrozen here"}.get(event.value, "no flag changes")
+    yield Fault(
+        event.site,
+        f"`{event.text or event.name}` is misspelled: torch only reads `requires_grad`, so {want}",
+    )
+
+
+def _misspelled(name: str) -> bool:
+    plain = name.lower().strip("_")
+    if name in ("requires_grad", "requires_grad_") or not plain.startswith("re"):
+        return False
+    return SequenceMatcher(None, plain, "requires_grad", autojunk=False).ratio() >= _CLOSE

@@ -1,0 +1,68 @@
+"""A line that was to set `requires_grad` names it, compares it or overwrites its setter, and sets nothing.
+
+What happens
+    `p.requires_grad == False` compares, `p.requires_grad_` names a method without calling it, `p.requires_grad_ =
+    False` hides the method behind a value, and a `map(...)` or generator that nobody consumes never runs. None of them
+    touches the flag, and none is reported by torch.
+
+Why
+    The flag changes in two ways only: by assignment, `p.requires_grad = False`, or by a call of its setter,
+    `p.requires_grad_(False)`. Without an argument the setter means True.
+
+Bad
+    from torch import nn
+
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    for p in model[0].parameters():
+        p.requires_grad_ = False
+
+Good
+    from torch import nn
+
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    for p in model[0].parameters():
+        p.requires_grad_(False)
+
+Confirm
+    Print `[p.requires_grad for p in model.parameters()]` after the line: the flags are what they were before it.
+
+References
+    https://docs.pytorch.org/docs/stable/generated/torch.Tensor.requires_grad_.html
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.requires_grad_
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from freezelint.trace.check import ERROR, rule
+from freezelint.trace.events import NamedButNotCalled, SetRequiresGrad, WroteAttribute
+from freezelint.trace.run import Fault, Run
+from freezelint.trace.tri import YES
+
+_SAID = {
+    "comparison": "`{text}` compares and assigns nothing: no flag changes here",
+    "not": "`{text}` only reads the flag: nothing changes here",
+    "requires_grad_": "`{text}` names the method without calling it: no flag changes here",
+    "lazy": "nothing consumes this `map` or generator, so it never runs: no flag changes here",
+    "call": "`requires_grad` is a bool and no method: this line raises TypeError; the setter is `requires_grad_`",
+}
+
+
+@rule(on=(NamedButNotCalled, WroteAttribute, SetRequiresGrad), severity=ERROR)
+def check(run: Run, event: NamedButNotCalled | WroteAttribute | SetRequiresGrad) -> Iterator[Fault]:
+    if isinstance(event, SetRequiresGrad):
+        said = event.within.lower()
+        if event.to is YES and not event.given and "freez" in said and "unfreez" not in said:
+            yield Fault(
+                event.site, f"`requires_grad_()` without an argument means True: `{event.within}` freezes nothing"
+            )
+    elif isinstance(event, NamedButNotCalled):
+        if event.what == "flag" and event.name in _SAID:
+            yield Fault(event.site, _SAID[event.name].format(text=event.text))
+    elif event.name == "requires_grad_" and event.target in ("parameter", "module") and event.surely is YES:
+        yield Fault(
+            event.site,
+            f"`{event.text}` is a method, and this assignment hides it: no flag changes here, and a later call of it"
+            " raises TypeError",
+        )
