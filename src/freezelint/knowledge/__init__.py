@@ -16,6 +16,7 @@ ALIASES = {
     "pytorch_lightning.": "lightning.pytorch.",
     "lightning.pytorch.core.module.": "lightning.pytorch.",
     "lightning.pytorch.core.lightning.": "lightning.pytorch.",
+    "lightning.seed_everything": "lightning.pytorch.seed_everything",
     "lightning.LightningModule": "lightning.pytorch.LightningModule",
     "lightning.Trainer": "lightning.pytorch.Trainer",
     "torch.nn.modules.batchnorm.": "torch.nn.",

@@ -42,7 +42,7 @@ def analyse(
             entries.run(it, module)
         except Exception as error:  # one file's trouble must not hide the findings of the others
             findings.append(_internal(source, error))
-        findings += conclude(it.found)
+        findings += conclude(one for one in it.found if (one.rule.slug, one.fault.site) not in it.excused)
     return findings
 
 

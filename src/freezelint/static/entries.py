@@ -15,6 +15,8 @@ from freezelint.static.world import Flow, World, merge
 from freezelint.trace import events as ev
 from freezelint.trace.tri import UNSURE, YES, Tri
 
+UNCALLED_FUEL = 4_000  # for a method that nothing in view calls
+
 
 def run(it: Interpreter, module: Module) -> None:
     """Everything of a module that can be run."""
@@ -43,9 +45,45 @@ def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE
     try:
         for world in start(World()):  # type: ignore[operator]
             if world.flow is not Flow.RAISE:
+                _uncalled(it, module, world)
                 it.emit(world, ev.End(site=it.place(module.tree), whole=whole))
     except OutOfFuel:
         pass
+
+
+def _uncalled(it: Interpreter, module: Module, world: World) -> None:
+    """Run the methods that could change flags and that nothing in view calls, for the excuses they give.
+
+    Code out of view, such as a callback or a notebook, may call them: `unfreeze()` is why a frozen part is held.
+    """
+    if not world.state.optimizers:
+        return
+    for number, record in list(world.heap.items()):
+        if not isinstance(record, Instance) or record.cls is None:
+            continue
+        for entry in classes.order(it, record.cls, world):
+            methods = entry.members.values() if isinstance(entry, ClassInfo) else ()
+            for method in methods:
+                if isinstance(method, cst.FunctionDef) and id(method) not in it.called and _unfreezes(entry, method):
+                    it.hypothetical, it.scope = True, Scope(module)
+                    before, fuel = set(it.called), it.fuel
+                    try:
+                        _method(it, entry, Obj(number), method, world.fork(), fuel=UNCALLED_FUEL)
+                    except OutOfFuel:
+                        pass
+                    finally:
+                        it.hypothetical, it.called, it.fuel = False, before, fuel
+
+
+def _unfreezes(cls: ClassInfo, method: cst.FunctionDef) -> bool:
+    known = _flags.get(id(method))
+    if known is None or known[0] is not method:
+        text = cls.module.tree.code_for_node(method)
+        known = _flags[id(method)] = (method, "requires_grad" in text or "unfreeze" in text)
+    return known[1]
+
+
+_flags: dict[int, tuple[cst.FunctionDef, bool]] = {}
 
 
 def _top_level(it: Interpreter, module: Module) -> None:
@@ -97,7 +135,9 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo) -> None:
             _attempt(it, module, alone)
 
 
-def _method(it: Interpreter, cls: ClassInfo, owner: Obj, method: cst.FunctionDef, world: World) -> list[World]:
+def _method(
+    it: Interpreter, cls: ClassInfo, owner: Obj, method: cst.FunctionDef, world: World, fuel: int = ENTRY_FUEL
+) -> list[World]:
     func = Func(it.function(cls.module, method, cls), bound=owner if classes.kind_of(method) != "static" else None)
-    it.fuel = ENTRY_FUEL
+    it.fuel = fuel
     return [after for _, after in calls.inline(it, func, Args(more=True), method, world)]

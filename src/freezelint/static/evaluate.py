@@ -72,7 +72,12 @@ def label(it: Interpreter, value: Value, name: str, world: World) -> None:
     if not isinstance(value, Obj) or value.path:
         return
     record = world.heap.get(value.serial)
-    if not isinstance(record, Instance) or record.part is None or not record.part.label.startswith("("):
+    if not isinstance(record, Instance) or record.part is None:
+        return
+    # What a constructor called `self.head` is `net.head` once the instance has a name of its own.
+    inner = record.part.label.removeprefix("self.")
+    renamed = name != record.part.label != inner and name.endswith(f".{inner}")
+    if not renamed and not record.part.label.startswith("("):
         return
     old, record.part.label = record.part.label, name
     for part in record.part.below():

@@ -19,7 +19,7 @@ from freezelint.static.world import Assumption, World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part, Region, View
-from freezelint.trace.run import Fault, Run
+from freezelint.trace.run import Excuse, Fault, Run
 
 Outcomes = list[tuple[Value, World]]
 
@@ -60,6 +60,8 @@ class Interpreter:
     rules: Iterable[Rule]
     trace: Callable[[str], None] | None = None
     found: list[Found] = field(default_factory=list)
+    hypothetical: bool = False  # what runs now is never called in view: it excuses, it does not accuse
+    excused: set[tuple[str, Any]] = field(default_factory=set)
     called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
     instantiated: set[int] = field(default_factory=set)
     symbolic: dict[Any, int] = field(default_factory=dict)
@@ -89,7 +91,10 @@ class Interpreter:
             run = Run(world.state)
             for rule in listeners:
                 for fault in rule.check(run, event):
-                    self.found.append(Found(rule, fault, dict(world.assumed)))
+                    if isinstance(fault, Excuse):
+                        self.excused.add((rule.slug, fault.site))
+                    elif not self.hypothetical:
+                        self.found.append(Found(rule, fault, dict(world.assumed)))
         world.state = world.state.apply(event)
 
     def place(self, node: cst.CSTNode) -> Place:
@@ -286,7 +291,11 @@ class Interpreter:
                         value = Lib(f"{source.name}.{name}")
                         break
         if value is None:
-            value = Lib(f"builtins.{name}") if name in BUILTINS else Sym(("name", module.path, name), name)
+            if name in BUILTINS:
+                return Lib(f"builtins.{name}")
+            # Snippets and `from helpers import *` use these without an import in view; nobody calls anything else so.
+            usual = USUAL.get(name) if name not in module.bound else None
+            value = Lib(usual) if usual else Sym(("name", module.path, name), name)
         return value
 
     def _bound(self, module: Module, name: str, world: World) -> Value | None:
@@ -422,4 +431,5 @@ def settle(it: Interpreter, value: Value, world: World) -> Value:
     return Sym(("cycle",)) if isinstance(value, _Member) else value
 
 
+USUAL = {"torch": "torch", "nn": "torch.nn", "optim": "torch.optim", "torchvision": "torchvision"}
 BUILTINS = frozenset(dir(__import__("builtins")))

@@ -146,6 +146,8 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
                 from freezelint.static.loops import use
 
                 use(it, given, name.rpartition(".")[2], node, world)
+                if not given.unsure:
+                    it.emit(world, ev.ClipGradients(site=site, lap=lap, region=given.region))
             return [(Tensor(), world)]
         case TensorRow():
             result = tensor_of(v for v in calls.deep(args, world))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import libcst as cst
 
 from freezelint.knowledge.rows import TrainerRow
-from freezelint.static import calls, classes, modes
+from freezelint.static import calls, classes
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.methods import backward
-from freezelint.static.values import Const, Func, Instance, Obj, Opt, Ref, Sym, Table, Tensor, Tuple, Value
+from freezelint.static.values import Const, Func, Instance, Obj, Opt, Ref, Sym, Table, Tensor, Value
 from freezelint.static.world import World, merge
 from freezelint.trace import events as ev
+from freezelint.trace.tri import UNSURE
 
 # LightningModule hooks in the order in which fit() calls them; two epochs of two steps stand for any number.
 _BEFORE = ("setup", "prepare_data", "on_fit_start", "on_train_start")
@@ -44,6 +44,8 @@ def method(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Call, w
 
 def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> list[World]:
     """`Trainer.fit(module)` as LightningModule sees it, with automatic optimization."""
+    record = world.heap.get(owner.serial)
+    manual = isinstance(record, Instance) and record.attrs.get("automatic_optimization") == Const(False)
     worlds: list[tuple[World, list[Opt]]] = []
     for value, after in hook(it, owner, "configure_optimizers", Args(), node, world):
         worlds.append((after, optimizers_in(value, after)))
@@ -62,8 +64,10 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> l
                 for loss, after in hook(it, owner, "training_step", Args([Tensor(), Sym(("batch", lap))]), node, w):
                     if isinstance(loss, Ref) and isinstance(table := after.heap.get(loss.serial), Table):
                         loss = table.items.get("loss", loss)
-                    if isinstance(loss, Tensor) and isinstance(node, cst.CSTNode):
-                        backward(it, loss, node, after)  # type: ignore[arg-type]
+                    if manual:
+                        stepped.append(after)
+                        continue
+                    _backward(it, loss, node, after)
                     for optimizer in optimizers:
                         it.emit(after, ev.Step(site=it.place(node), lap=lap, optimizer=optimizer.serial))
                         it.emit(after, ev.ZeroGrad(site=it.place(node), lap=lap, optimizer=optimizer.serial))
@@ -75,6 +79,21 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> l
             w.laps = ()
         done += running
     return merge(done)
+
+
+def _backward(it: Interpreter, loss: Value, node: cst.CSTNode, world: World) -> None:
+    """The backward that the framework calls on what `training_step` returned."""
+    known = isinstance(loss, Tensor) and bool(loss.uses)
+    it.emit(
+        world,
+        ev.Backward(
+            site=it.place(node),
+            lap=it.lap(world),
+            uses=loss.uses if isinstance(loss, Tensor) else frozenset(),
+            complete=loss.complete if isinstance(loss, Tensor) and known else UNSURE,
+            forced=loss.forced if isinstance(loss, Tensor) else None,
+        ),
+    )
 
 
 def hook(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.CSTNode, world: World) -> Outcomes:
@@ -95,6 +114,3 @@ def _each(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, worlds: lis
 def optimizers_in(value: Value, world: World) -> list[Opt]:
     """The optimizers that `configure_optimizers` returns in one of its many shapes."""
     return list(dict.fromkeys(v for v in calls.inside(value, world, 4) if isinstance(v, Opt)))
-
-
-_ = (Const, Tuple, modes)

@@ -119,6 +119,8 @@ def _bind(module: Module, body: Any) -> None:
             if isinstance(statement, cst.Try):
                 for handler in statement.handlers:
                     _bind(module, handler.body.body)
+                if statement.orelse:
+                    _bind(module, statement.orelse.body.body)
 
 
 def bindings(small: Any) -> Iterator[tuple[str, Any]]:

@@ -122,7 +122,7 @@ def _absorb(one: World, other: World) -> bool:
     """Make `one` stand for both if they are the same but for plain values; their differences become unknown."""
     if one.flow is not other.flow or one.stack != other.stack or one.elements != other.elements:
         return False
-    if one.state is not other.state and one.state != other.state:
+    if one.state is not other.state and (one.state != other.state or _unlike(one.state, other.state)):
         return False
     changes: list[tuple[dict[Any, Any], Any, Any]] = []
     result = _both(one.result, other.result, one, other, changes)
@@ -146,6 +146,16 @@ def _absorb(one: World, other: World) -> bool:
     one.result = result
     _agree(one, other)
     return True
+
+
+def _unlike(one: State, other: State) -> bool:
+    """Whether an iterator that both worlds know was used up in one of them only."""
+    if one.iterators is other.iterators:
+        return False
+    return any(
+        (one.iterators[k].spent is None) is not (other.iterators[k].spent is None)
+        for k in one.iterators.keys() & other.iterators.keys()
+    )
 
 
 def _namespaces(one: World, other: World) -> list[tuple[dict[str, Value], dict[str, Value]]]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from freezelint.finding import Severity
 
 if TYPE_CHECKING:
-    from freezelint.trace.run import Fault, Run
+    from freezelint.trace.run import Excuse, Fault, Run
 
-Check = Callable[["Run", Any], Iterator["Fault"]]
+Check = Callable[["Run", Any], Iterator["Fault | Excuse"]]
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 

@@ -164,6 +164,13 @@ class Backward(Event):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class ClipGradients(Event):
+    """The gradients of `region` were clipped together: all of them go into one norm."""
+
+    region: Region
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ZeroGrad(Event):
     """Gradients of `region` (or of all that `optimizer` holds) were dropped, or zeroed when set_to_none is NO."""
 

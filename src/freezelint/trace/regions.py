@@ -200,6 +200,21 @@ class Part:
         """How many parameters (tensors), where the layers are known."""
         return None if self.names is None else len(self.names)
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether these are parameters of no layer, such as a position embedding: they are frozen as constants."""
+        return bool(self.layers) and all(layer.kind == "Parameter" for layer in (self.layers or {}).values())
+
+    @property
+    def is_remainder(self) -> bool:
+        """Whether this is what a split by path left over."""
+        return self.path is None and self.parent is not None and self.label == self.parent.label
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether this is a whole model of unknown layers, perhaps without submodules that were named: never empty."""
+        return self.names is None and not self.tests and (self.path is None or not self.path)
+
     # Splits ---------------------------------------------------------------------------------------------------------
 
     def at(self, path: str) -> tuple[Part, ...]:
@@ -348,9 +363,38 @@ def leaves(region: Iterable[Part]) -> list[Part]:
     return sorted(found, key=lambda p: p.serial)
 
 
-def describe(region: Iterable[Part], limit: int = 3) -> str:
-    """A region in words, for messages: the labels of its largest parts."""
-    labels = list(dict.fromkeys(part.label for part in sorted(region, key=lambda p: p.serial)))
+def covering(region: Iterable[Part]) -> list[Part]:
+    """The fewest parts that make up a region: halves that are all there become the whole again."""
+    wanted = set(leaves(region))
+    found: dict[Part, None] = {}
+    for part in sorted(wanted, key=lambda p: p.serial):
+        while part.parent is not None and wanted.issuperset(part.parent.leaves()):
+            part = part.parent
+        found[part] = None
+    return list(found)
+
+
+def describe(region: Iterable[Part], limit: int = 3, quote: str = "") -> str:
+    """A region in words, for messages: the labels of its largest parts, or what these have in common."""
+    parts = covering(region)
+    labels = list(dict.fromkeys(f"{quote}{p.label}{quote}" if not p.is_remainder else _rest(p, quote) for p in parts))
     if len(labels) > limit:
+        shared = _shared([p.label for p in parts])
+        if shared:
+            return f"{len(labels)} parts of {quote}{shared}{quote}"
         return f"{', '.join(labels[:limit])} and {len(labels) - limit} more"
     return " and ".join(labels) if len(labels) < 3 else f"{', '.join(labels[:-1])} and {labels[-1]}"
+
+
+def _rest(part: Part, quote: str) -> str:
+    return f"the rest of {quote}{part.label}{quote}"
+
+
+def _shared(labels: list[str]) -> str:
+    """The dotted beginning of all labels."""
+    same = []
+    for words in zip(*(label.split(".") for label in labels), strict=False):
+        if len(set(words)) > 1:
+            break
+        same.append(words[0])
+    return ".".join(same) if same != ["self"] else ""

@@ -22,6 +22,8 @@ _FACTS_OF = {
     ev.ReplaceSubmodule: "joined",
     ev.Wrap: "wrapped",
     ev.Backward: "gradient",
+    ev.ClipGradients: "clipped",
+    ev.ZeroGrad: "zeroed",
 }
 
 
@@ -41,6 +43,17 @@ class Fault:
     message: str
     related: tuple[Note, ...] = ()
     severity: Severity | None = None  # None: the rule's own
+
+
+@dataclass(frozen=True)
+class Excuse:
+    """What a rule yields when a place is right after all: its faults there are withdrawn, in whichever world they were.
+
+    For faults that a later event disproves: a staged freeze is told from a useless one by its unfreeze alone, which may
+    stand behind a test that another world decided otherwise, or in a method that nothing in view calls.
+    """
+
+    site: Any
 
 
 class Run:
@@ -94,6 +107,28 @@ class Run:
         """Every optimizer, in the order of construction."""
         return list(self.state.optimizers.values())
 
+    def gradient(self, part: Part) -> Tri:
+        """Whether a backward reached a leaf: YES surely, UNSURE perhaps, NO when none did."""
+        fact = find(self.state.gradient, part)
+        return NO if fact is None else fact.value
+
+    def in_use(self, part: Part) -> bool:
+        """Whether a leaf is part of its model still: nothing has replaced it since it joined."""
+        joined, left = find(self.state.joined, part), find(self.state.left, part)
+        return left is None or (joined is not None and joined.at >= left.at)
+
+    def larger(self, region: Iterable[Part], other: Iterable[Part]) -> bool:
+        """Whether a region surely holds more parameters than another, by count, or as the rest of a whole model."""
+        first, second = [p.count for p in region], [p.count for p in other]
+        if None in first:
+            return any(p.is_rest for p in region if p.count is None) and not any(p.is_rest for p in other)
+        return None not in second and sum(filter(None, first)) > sum(filter(None, second))
+
+    def spent(self, iterator: int) -> tuple[ev.TakeParams, ev.UseParams] | None:
+        """Where a one-shot iterator was made and used up; None while it can still be used."""
+        known = self.state.iterators.get(iterator)
+        return (known.taken, known.spent) if known is not None and known.spent is not None else None
+
     def beside(self, optimizer: Optimizer, region: Region) -> list[Part]:
         """The leaves of the same models that an optimizer does hold."""
         roots = {part.root for part in region} | {part.root for part in self._kin(region)}
@@ -119,6 +154,10 @@ class Run:
     def known_parts(self) -> list[Part]:
         """The leaves of every region about whose flag something is known."""
         return leaves(self.state.grad)
+
+    def replacements(self) -> list[Part]:
+        """The leaves of everything that joined a model in place of something else, or anew."""
+        return leaves(self.state.joined)
 
     # How it came to be ----------------------------------------------------------------------------------------------
 
@@ -170,4 +209,4 @@ def grouped(parts: Iterable[Part], key: Any) -> Iterator[tuple[Any, Region]]:
 
 def name(region: Iterable[Part]) -> str:
     """A region as messages name it, in backquotes."""
-    return f"`{describe(region)}`"
+    return describe(region, quote="`")

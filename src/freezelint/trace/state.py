@@ -60,6 +60,14 @@ class Optimizer:
 
 
 @dataclass(frozen=True, slots=True)
+class OneShot:
+    """A one-shot iterator over parameters, and what consumed it first."""
+
+    taken: ev.TakeParams
+    spent: ev.UseParams | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
     """One forward with what was true when it ran. `grad` and `mode` are the state's maps of that moment."""
 
@@ -112,11 +120,13 @@ class State:
     left: Facts = field(default_factory=dict)  # parts that were replaced
     wrapped: Facts = field(default_factory=dict)
     gradient: Facts = field(default_factory=dict)  # parts a backward reached
+    clipped: Facts = field(default_factory=dict, compare=False)
+    zeroed: Facts = field(default_factory=dict, compare=False)  # parts whose gradients a module's zero_grad() dropped
     cut: Facts = field(default_factory=dict)  # parts whose way to a loss was cut, with the Cut
     optimizers: Mapping[int, Optimizer] = field(default_factory=dict)
     recording: tuple[Fact, ...] = ()
     passes: Mapping[int, Pass] = field(default_factory=dict, compare=False)
-    iterators: Mapping[int, ev.UseParams | None] = field(default_factory=dict, compare=False)
+    iterators: Mapping[int, OneShot] = field(default_factory=dict, compare=False)
     last: Mapping[type, ev.Event] = field(default_factory=dict, compare=False)
     steps: tuple[ev.Step, ...] = field(default=(), compare=False)
     step_at: int = field(default=0, compare=False)
@@ -209,21 +219,31 @@ def _forward(s: State, e: ev.Forward) -> dict[str, Any]:
 
 def _backward(s: State, e: ev.Backward) -> dict[str, Any]:
     gradient, cut = s.gradient, s.cut
-    for use in e.uses:
-        ran = s.passes.get(use.serial)
-        if ran is None:
-            continue
+    if e.complete is not YES:  # something more may have gone in: whatever ran with gradients may have got one
+        for ran in s.passes.values():
+            if ran.at >= s.step_at and ran.recording is not NO:
+                gradient = told(gradient, _requiring(ran), Fact(UNSURE, e, s.clock))
+    for use, ran in ((use, s.passes[use.serial]) for use in e.uses if use.serial in s.passes):
         if use.cut is None and ran.recording is not NO:
-            gradient = told(gradient, ran.event.region, Fact(YES, e, s.clock))
+            gradient = told(gradient, _requiring(ran), Fact(ran.recording, e, s.clock))
         elif e.complete is YES:
             why = use.cut or (ev.Cut(f"torch.{ran.switched.kind}()", ran.switched.site) if ran.switched else None)
             if why:
                 cut = told(cut, ran.event.region, Fact(why, e, s.clock))
-    if e.complete is not YES:  # something more may have gone in: whatever ran with gradients may have got one
-        for ran in s.passes.values():
-            if ran.at >= s.step_at and ran.recording is not NO:
-                gradient = told(gradient, ran.event.region, Fact(YES, e, s.clock))
     return {"gradient": gradient, "cut": cut}
+
+
+def _requiring(ran: Pass) -> Iterable[Part]:
+    """What ran and may require grad, so that a backward through it leaves gradients."""
+    return [leaf for leaf in leaves(ran.event.region) if (fact := find(ran.grad, leaf)) is None or fact.value is not NO]
+
+
+def _clip(s: State, e: ev.ClipGradients) -> dict[str, Any]:
+    return {"clipped": told(s.clipped, e.region, Fact(True, e, s.clock))}
+
+
+def _zero(s: State, e: ev.ZeroGrad) -> dict[str, Any]:
+    return {"zeroed": told(s.zeroed, e.region, Fact(e.set_to_none, e, s.clock))} if e.region else {}
 
 
 def _step(s: State, e: ev.Step) -> dict[str, Any]:
@@ -235,11 +255,14 @@ def _step(s: State, e: ev.Step) -> dict[str, Any]:
 
 
 def _take(s: State, e: ev.TakeParams) -> dict[str, Any]:
-    return {"iterators": {**s.iterators, e.iterator: None}}
+    return {"iterators": {**s.iterators, e.iterator: OneShot(e)}}
 
 
 def _use(s: State, e: ev.UseParams) -> dict[str, Any]:
-    return {"iterators": {**s.iterators, e.iterator: e}}
+    known = s.iterators.get(e.iterator)
+    if known is None or known.spent is not None:
+        return {}
+    return {"iterators": {**s.iterators, e.iterator: replace(known, spent=e)}}
 
 
 def _escape(s: State, e: ev.Escape) -> dict[str, Any]:
@@ -266,6 +289,8 @@ _APPLY: dict[type, Callable[[State, Any], dict[str, Any]]] = {
     ev.Wrap: _wrap,
     ev.Forward: _forward,
     ev.Backward: _backward,
+    ev.ClipGradients: _clip,
+    ev.ZeroGrad: _zero,
     ev.Step: _step,
     ev.TakeParams: _take,
     ev.UseParams: _use,

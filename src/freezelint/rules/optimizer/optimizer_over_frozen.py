@@ -1,0 +1,91 @@
+"""An optimizer is built over parameters that are frozen.
+
+What happens
+    Nothing harmful: torch's optimizers skip parameters whose gradient is None. Frozen from the start, they do not move,
+    neither by weight decay nor by momentum, and no state is allocated for them; the step costs a few microseconds more.
+    Adagrad and LBFGS are the exceptions: they allocate their state for frozen parameters as well.
+
+Why
+    A checkpoint's optimizer state fits only the same list of parameters: one that was saved with all parameters does
+    not load into an optimizer over the trainable ones, nor the other way round. And a reader cannot tell whether these
+    parameters are there for a later unfreeze or by mistake.
+
+Bad
+    import torch
+    from torchvision.models import resnet18
+
+    model = resnet18(weights="DEFAULT")
+    for p in model.parameters():
+        p.requires_grad = False
+    model.eval()
+    model.fc = torch.nn.Linear(512, 10)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(10):
+        loss = model(torch.randn(4, 3, 64, 64)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+Good
+    import torch
+    from torchvision.models import resnet18
+
+    model = resnet18(weights="DEFAULT")
+    for p in model.parameters():
+        p.requires_grad = False
+    model.eval()
+    model.fc = torch.nn.Linear(512, 10)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    for _ in range(10):
+        loss = model(torch.randn(4, 3, 64, 64)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+Confirm
+    Count `sum(not p.requires_grad for group in optimizer.param_groups for p in group["params"])`.
+
+References
+    https://docs.pytorch.org/docs/stable/optim.html#constructing-it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from freezelint.trace.check import INFO, WARNING, rule
+from freezelint.trace.events import End, SetRequiresGrad
+from freezelint.trace.regions import leaves
+from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name
+from freezelint.trace.tri import NO, YES
+
+_ALLOCATE = ("Adagrad", "LBFGS")  # those of torch that make room for parameters without a gradient as well
+
+
+@rule(on=(End, SetRequiresGrad), severity=INFO)
+def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
+    for optimizer in run.optimizers:
+        if isinstance(event, SetRequiresGrad):
+            # Whatever wakes up later, in any world, is why the optimizer holds it.
+            if event.to is not NO and any(optimizer.holds(part) is YES for part in leaves(event.region)):
+                yield Excuse(optimizer.built.site)
+            continue
+        held = [leaf for group in optimizer.groups for leaf in leaves(group.region)]
+        frozen = [part for part in run.frozen(held) if part.has("params") is not NO and not part.is_bare]
+        if not optimizer.stepped or not frozen or not any(run.flag(part) is YES for part in held):
+            continue
+        frozen = [part for part in frozen if run.gradient(part) is NO]  # freezing after steps is another story
+        for freeze, region in grouped(frozen, lambda part: run.last(SetRequiresGrad, part)):
+            allocates = optimizer.kind in _ALLOCATE
+            cost = (
+                "which allocates its state for them all the same"
+                if allocates
+                else "which skips parameters without a gradient and allocates no state for them"
+            )
+            yield Fault(
+                optimizer.built.site,
+                f"{name(region)} is frozen and never unfrozen, and goes into {optimizer.label}, {cost}",
+                (Note(freeze.site, "frozen here"),),
+                WARNING if allocates else None,
+            )
+            break
