@@ -126,7 +126,7 @@ def _internal_error(path: str, error: Exception) -> Finding:
 def _report(batch: Batch, config: Config, files: int, sources: dict[str, Source]) -> Report:
     checked = dict(batch.comments)
     # A file that was only followed through an import is spoken for by its own comments, too; and it may be excluded.
-    findings = [f for f in dict.fromkeys(batch.findings) if f.site.path in checked or not _excluded(f, config)]
+    findings = [f for f in _once(batch.findings) if f.site.path in checked or not _excluded(f, config)]
     comments = checked | {path: _comments_of(path) for path in {f.site.path for f in findings} - checked.keys()}
     outcome = suppress.apply(findings, comments)
     kept = outcome.kept + _unused(checked, outcome, config)
@@ -138,6 +138,15 @@ def _report(batch: Batch, config: Config, files: int, sources: dict[str, Source]
         return source.lines if isinstance(source, Source) else ()
 
     return Report(in_order(shown), files, outcome.suppressed, lambda site: lines_in(site.path))
+
+
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding for each rule and place, though several files may lead there: the one that asks for least."""
+    kept: dict[tuple[str, Site], Finding] = {}
+    for finding in findings:
+        key = (finding.rule, finding.site)
+        kept[key] = min(kept.get(key, finding), finding, key=lambda f: (f.when is not None, f.when or "", f.message))
+    return list(kept.values())
 
 
 def _excluded(finding: Finding, config: Config) -> bool:

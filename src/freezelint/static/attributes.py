@@ -8,6 +8,8 @@ from typing import Any
 
 import libcst as cst
 
+from freezelint.knowledge.zoo import names as architectures
+from freezelint.static import branches
 from freezelint.static.interpreter import Interpreter, Outcomes, settle
 from freezelint.static.modules import ClassInfo
 from freezelint.static.values import (
@@ -109,6 +111,7 @@ PARAMETER_NAMES = frozenset(
         "class_embedding",
     }
 )
+HEADS = frozenset({"fc", "classifier", "head", "heads", "last_linear", "_fc"})  # what models call their heads
 CUTS = {"data": ".data"}
 _NO_TENSOR = frozenset(
     {
@@ -515,15 +518,13 @@ def set_flag(
     it: Interpreter, members: Members, value: Value, node: cst.CSTNode, world: World, how: str = "attribute"
 ) -> None:
     """Set the flag of some parameters; a value that differs between them sets each its own."""
-    from freezelint.static import branches
-
     site, lap = it.place(node), it.lap(world)
     given = not (isinstance(node, cst.Call) and not node.args)
     within = it.scope.function.name if it.scope.function is not None else ""
     if isinstance(value, Cond):
         if value.loop in world.elements:
             yes, no, maybe = branches.partition(value, members, world)
-            branches.select(it, value, (*yes, *maybe), members, node, world)
+            branches.select(it, value, (*yes, *maybe), members, node, world, True)
             for some, to in ((yes, YES), (no, NO), (maybe, UNSURE)):
                 if some:
                     it.emit(
@@ -557,8 +558,12 @@ def _on_element(
         if value == NONE:
             it.emit(world, ev.ZeroGrad(site=it.place(node), lap=it.lap(world), region=region))
         return
-    if name != "data":
+    if name == "data" and target == "parameter":
+        it.emit(world, ev.LoadWeights(site=it.place(node), lap=it.lap(world), region=region))
+    else:
         wrote(it, target, name, value, node, world, region=region)
+    if target == "module" and isinstance(value, Obj) and it.as_module(value, world) is not None:
+        it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by=f".{name} = ..."))
     if target == "module" and name == "training":
         it.emit(
             world,
@@ -581,6 +586,8 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
         region = it.region(owner, world)
         surely = UNSURE if record.symbolic else YES
         wrote(it, "module", name, value, node, world, region=region, surely=surely)
+        if name == "forward":
+            it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by=".forward = ..."))
         if name == "training":
             it.emit(
                 world,
@@ -631,6 +638,8 @@ def attach(it: Interpreter, owner: Obj, name: str, module: Obj, node: cst.CSTNod
         old = it.region(former, world) if isinstance(former, Obj) else frozenset()
     elif record.part.layers is None or record.part.layers:
         old = frozenset(record.part.at(path))
+    strange = not old and path not in record.attrs and "." not in path
+    head, head_name, kind = _head_of(record, world) if strange else (frozenset(), "", "")
     base = record.part.label if not record.part.label.startswith("(") else "model"
     label(it, module, f"self.{path}" if record.cls is not None else f"{base}.{path}", world)
     new = it.region(module, world)
@@ -649,8 +658,48 @@ def attach(it: Interpreter, owner: Obj, name: str, module: Obj, node: cst.CSTNod
             old=old - new,
             new=new,
             label=base,
+            kind=kind,
+            head=head,
+            head_name=head_name,
         ),
     )
+
+
+def architecture_like(word: str) -> bool:
+    """Whether a word is an architecture's name or the beginning of one."""
+    return len(word) > 2 and any(name.startswith(word.lower()) for name in architectures("torchvision"))
+
+
+def _head_of(record: Instance, world: World) -> tuple[Region, str, str]:
+    """The head of a library's model, its name and the model's; nothing where a test says that it is another model."""
+    row = record.row
+    if row is None or record.cls is not None or record.part is None or not row.head or "forward" in record.attrs:
+        return frozenset(), "", ""
+    name = row.name.rpartition(".")[2]
+    for key, assumption in world.assumed.items():
+        words = branches.words_of(key) if assumption.truth else ()
+        if any(architecture_like(w) for w in words) and not any(w.lower() in name or name in w.lower() for w in words):
+            return frozenset(), "", ""  # an `else` that built this model need not go with that test
+    return frozenset(record.part.at(row.head)), row.head, name
+
+
+def missing(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: World) -> None:
+    """Tell the rules of an attribute that a known model does not have, where that is not provided for."""
+    record = world.heap.get(owner.serial) if isinstance(owner, Obj) and not owner.path else None
+    if it.guarded or not isinstance(record, Instance) or record.part is None or not record.part.layers:
+        return
+    if name in record.attrs or name not in HEADS or any(k.split(".")[0] == name for k in record.part.layers):
+        return
+    _, head_name, kind = _head_of(record, world)
+    if head_name:
+        from freezelint.static.evaluate import source
+
+        it.emit(
+            world,
+            ev.MissingAttribute(
+                site=it.place(node), lap=it.lap(world), name=name, text=source(it, node), kind=kind, head_name=head_name
+            ),
+        )
 
 
 # Items ---------------------------------------------------------------------------------------------------------------
@@ -734,6 +783,9 @@ def put_item(it: Interpreter, owner: Value, key: Value, value: Value, node: cst.
                 existing = _module_item(it, owner, index, world)
                 index = existing.path.rpartition(".")[2] if isinstance(existing, Obj) and existing.path else index
             attach(it, owner, str(index), module, node, world)
+        elif it.as_module(owner, world) is not None:
+            region = it.region(owner, world)
+            it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by="[...] = ..."))
     elif isinstance(owner, Ref):
         record = world.heap.get(owner.serial)
         if isinstance(record, Table):

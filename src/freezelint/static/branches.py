@@ -8,6 +8,7 @@ world, and the assumption is remembered under the value tested, so that the same
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import libcst as cst
 
@@ -20,6 +21,7 @@ from freezelint.static.values import (
     Elem,
     GradMode,
     Ids,
+    Instance,
     Items,
     Members,
     Params,
@@ -32,7 +34,7 @@ from freezelint.static.values import (
 )
 from freezelint.static.world import Assumption, World
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Part, View
+from freezelint.trace.regions import Part, Test, View
 from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE, YES
 
@@ -93,23 +95,12 @@ def _assumed(value: Sym, world: World) -> bool | None:
         if first is decisive or second is decisive:
             return decisive
         return (not decisive) if first is not None and second is not None else None
-    if key[0] == "eq":
-        if key[2] == NONE:
+    if key[0] in _TESTS:
+        if key[0] == "eq" and key[2] == NONE:
             tested = world.assumed.get(key[1])
             if tested is not None and tested.truth:
                 return False
-        for other, assumption in world.assumed.items():
-            if (
-                assumption.truth
-                and isinstance(other, Sym)
-                and isinstance(other.key, tuple)
-                and other.key[0] == "eq"
-                and other.key[1] == key[1]
-                and other.key[2] != key[2]
-                and isinstance(other.key[2], Const)
-                and isinstance(key[2], Const)
-            ):
-                return False
+        return _follows(key, world)
     else:
         none = world.assumed.get(Sym(("eq", value, NONE)))
         if none is not None and none.truth:
@@ -124,6 +115,61 @@ def _assumed(value: Sym, world: World) -> bool | None:
                 and isinstance(other.key[2], Const)
             ):
                 return bool(other.key[2].value)
+    return None
+
+
+_TESTS = ("eq", "in", "startswith", "endswith")
+
+
+def _follows(key: tuple[Any, ...], world: World) -> bool | None:
+    """What earlier tests of the same unknown say about one more: `arch == "vgg16"` decides `"resnet" in arch`."""
+    asked = key[2] if key[0] == "in" and not isinstance(key[2], Tuple) else key[1]
+    earlier = [
+        (other.key, assumption.truth)
+        for other, assumption in world.assumed.items()
+        if isinstance(other, Sym) and isinstance(other.key, tuple) and other.key[0] in _TESTS
+    ]
+    for other, truth_ in earlier:
+        if not truth_ or other[1] != asked or other[0] not in ("eq", "in"):
+            continue
+        could_be = other[2].items if isinstance(other[2], Tuple) else (other[2],)
+        answers = {_holds(key, asked, c.value) for c in could_be if isinstance(c, Const)}
+        if len(answers) == 1:
+            return answers.pop()
+    options = [key[2]] if key[0] == "eq" else key[2].items if isinstance(key[2], Tuple) and key[0] == "in" else None
+    if options is None:
+        return None
+    possible = [
+        option
+        for option in options
+        if not isinstance(option, Const)
+        or all(_holds(other, asked, option.value) in (truth_, None) for other, truth_ in earlier)
+    ]
+    return None if possible else False
+
+
+def words_of(key: Any) -> tuple[str, ...]:
+    """The strings that a test compares something unknown with."""
+    parts = key.key if isinstance(key, Sym) and isinstance(key.key, tuple) else ()
+    if not parts or parts[0] not in _TESTS:
+        return ()
+    found: list[Any] = []
+    for part in parts[1:3]:
+        found += part.items if isinstance(part, Tuple) else part if isinstance(part, tuple) else (part,)
+    return tuple(str(w.value) if isinstance(w, Const) else w for w in found if isinstance(w, (Const, str)))
+
+
+def _holds(key: tuple[Any, ...], asked: Any, value: Any) -> bool | None:
+    """Whether a test of `asked` holds if that is this constant; None when the test is of something else."""
+    kind, first, second = key[:3]
+    if kind == "eq" and first == asked and isinstance(second, Const):
+        return bool(value == second.value)
+    if kind == "in" and first == asked and isinstance(second, Tuple):
+        return any(isinstance(i, Const) and i.value == value for i in second.items)
+    if kind == "in" and second == asked and isinstance(first, Const) and isinstance(value, str):
+        return str(first.value) in value
+    if kind in ("startswith", "endswith") and first == asked and isinstance(value, str):
+        return bool(getattr(value, kind)(second))
     return None
 
 
@@ -258,31 +304,88 @@ def partition(cond: Cond, members: Members, world: World) -> tuple[Members, Memb
     return tuple(yes_), tuple(no_), tuple(maybe_)
 
 
-def select(it: Interpreter, cond: Cond, yes: Members, members: Members, node: cst.CSTNode, world: World) -> None:
-    """Tell the rules what a name test chose, where names were tested."""
-    test = _name_test(cond)
+def select(
+    it: Interpreter,
+    cond: Cond,
+    yes: Members,
+    members: Members,
+    node: cst.CSTNode,
+    world: World,
+    flag_set: bool = False,
+) -> None:
+    """Tell the rules what a name test chose, where names were tested; `flag_set` when it decides about flags."""
+    test, negated_ = _name_test(cond)
     if test is None:
         return
     exact = all(part.names is not None for _, part in members) and bool(members)
+    if negated_:
+        yes = tuple(m for m in members if m not in yes)
     chosen = any(part.names is None or part.names for _, part in yes)
-    matched = YES if exact and chosen else NO if exact else UNSURE
+    matched = YES if exact and chosen else UNSURE
+    names = _all_names(members) if exact and not chosen else []
+    if names and not _open_ended(test, world):
+        # What an earlier branch took away counts: only a test that no name of the whole model passes matches nothing.
+        matched = UNSURE if any(test.of_name(name) is not NO for name in names) else NO
     it.emit(
         world,
         ev.SelectNames(
-            site=it.place(node), lap=it.lap(world), test=test, region=frozenset(p for _, p in members), matched=matched
+            site=it.place(node),
+            lap=it.lap(world),
+            test=test.text,
+            region=frozenset(p for _, p in members),
+            matched=matched,
+            flag_set=flag_set,
+            kind=test.kind,
+            words=test.args,
+            negated=negated_,
+            example=_example(test, names) if matched is NO else "",
         ),
     )
 
 
-def _name_test(cond: Cond) -> str | None:
-    """The text of a purely positive name test, None for any other condition."""
+def _name_test(cond: Cond) -> tuple[Test | None, bool]:
+    """The test of a condition that is a name test or the negation of one, and whether it is negated."""
+    negated_ = cond.op == "not"
+    inner = cond.args[0] if negated_ else cond
     if (
-        cond.op == "test"
-        and cond.test is not None
-        and cond.test.kind in ("in", "startswith", "endswith", "equals", "regex")
+        inner.op == "test"
+        and inner.test is not None
+        and inner.test.kind in ("in", "startswith", "endswith", "equals", "regex")
     ):
-        return cond.test.text
-    return None
+        return inner.test, negated_
+    return None, False
+
+
+def _all_names(members: Members) -> list[str]:
+    """The names of every parameter of the models that these members are of; none when some are not known."""
+    names: dict[str, None] = {}
+    for view, part in members:
+        root = part.root
+        if root.names is None:
+            return []
+        stem = view.below + "." if view.below else ""
+        own = [f"{where}.{p}".lstrip(".") for where, layer in (root.layers or {}).items() for p in layer.params]
+        names.update((view.name(n), None) for n in own or sorted(root.names) if n == view.below or n.startswith(stem))
+    return list(names)
+
+
+def _open_ended(test: Test, world: World) -> bool:
+    """Whether some module has a child that is not known and that the test may mean."""
+    for record in world.heap.values():
+        if isinstance(record, Instance) and record.part is not None:
+            for name, value in record.attrs.items():
+                if isinstance(value, Sym) and any(name in word or word.split(".")[0] in name for word in test.args):
+                    return True
+    return False
+
+
+def _example(test: Test, names: list[str]) -> str:
+    """A name that shows what the names of the model look like: one that begins like the test, else the last."""
+    for word in test.args:
+        for name in names:
+            if name.startswith(word + "."):
+                return name
+    return names[-1] if names else ""
 
 
 def is_params(value: Value) -> bool:

@@ -291,6 +291,8 @@ def _setattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
     owner, name, value = args.get(0), args.get(1), args.get(2)
     if owner is not None and value is not None and isinstance(name, Const) and isinstance(name.value, str):
         attributes.put(it, owner, name.value, value, node, world)
+    elif owner is not None and not isinstance(value, (Const, Cond)):
+        calls.escape(it, Args([owner]), "setattr()", node, world)  # a part of it was replaced
     return [(NONE, world)]
 
 

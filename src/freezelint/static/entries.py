@@ -42,6 +42,7 @@ def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE
     it.fuel = ENTRY_FUEL
     it.scope = Scope(module)
     it.running = []
+    it.guarded = 0
     try:
         for world in start(World()):  # type: ignore[operator]
             if world.flow is not Flow.RAISE:

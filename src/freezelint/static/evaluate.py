@@ -138,6 +138,8 @@ def _concatenated(it: Interpreter, node: cst.ConcatenatedString, world: World) -
 def _attribute(it: Interpreter, node: cst.Attribute, world: World) -> Outcomes:
     done: Outcomes = []
     for owner, after in evaluate(it, node.value, world):
+        if node.attr.value in attributes.HEADS:
+            attributes.missing(it, owner, node.attr.value, node, after)
         done += attributes.get(it, owner, node.attr.value, node, after)
     return done
 
@@ -322,7 +324,8 @@ def compare(it: Interpreter, node: cst.CSTNode, op: cst.BaseCompOp, left: Value,
         inside = _inside(left, right, world)
         if inside is not None:
             return Const(inside is not negative)
-        found = Sym(("in", left, right))
+        known = strings(right, world) if isinstance(right, (Ref, Tuple)) else None
+        found = Sym(("in", left, Tuple(tuple(Const(k) for k in known)) if known is not None else right))
         return Sym(("not", found)) if negative else found
     if isinstance(left, Const) and isinstance(right, Const) and type(op) in _ORDER:
         try:

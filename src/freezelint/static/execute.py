@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -338,7 +339,7 @@ def _both(it: Interpreter, node: cst.If, case: branches.Case) -> list[World]:
     assert case.cond is not None
     loop, world = case.cond.loop, case.world
     before = world.elements[loop]
-    branches.select(it, case.cond, case.yes, before, node.test, world)
+    branches.select(it, case.cond, case.yes, before, node.test, world, _sets_flag(it, node.body))
     worlds: list[tuple[World, Members]] = []
     if case.yes:
         world.elements[loop] = case.yes
@@ -355,6 +356,14 @@ def _both(it: Interpreter, node: cst.If, case: branches.Case) -> list[World]:
         else:
             done.append(_rejoined(after, loop, (*kept, *case.no)))
     return done
+
+
+_SETS_FLAG = re.compile(r"requires_grad\s*=[^=]|requires_grad_\(|[\"']requires_grad[\"']")
+
+
+def _sets_flag(it: Interpreter, node: cst.CSTNode) -> bool:
+    """Whether a block sets flags itself."""
+    return _SETS_FLAG.search(it.scope.module.tree.code_for_node(node)) is not None
 
 
 def _survivors(world: World, loop: int) -> Members:
@@ -403,7 +412,9 @@ def _with(it: Interpreter, node: cst.With, world: World) -> list[World]:
 def _try(it: Interpreter, node: cst.Try, world: World) -> list[World]:
     """The body as if nothing went wrong; handlers run beside it for the faults written in them, and are forgotten."""
     before = world.fork() if node.handlers else None
+    it.guarded += bool(node.handlers)
     worlds = block(it, node.body.body, [world])
+    it.guarded -= bool(node.handlers)
     if before is not None:
         failed = [w for w in worlds if w.flow is not Flow.RAISE]
         for handler in node.handlers:

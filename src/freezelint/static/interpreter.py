@@ -20,6 +20,7 @@ from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part, Region, View
 from freezelint.trace.run import Excuse, Fault, Run
+from freezelint.trace.tri import YES
 
 Outcomes = list[tuple[Value, World]]
 
@@ -69,6 +70,7 @@ class Interpreter:
     resolving: set[tuple[str, str]] = field(default_factory=set)
     closures: set[int] = field(default_factory=set)  # frames that functions defined in them may still read
     fuel: int = ENTRY_FUEL
+    guarded: int = 0  # `try` blocks around what runs now
     scope: Scope = None  # type: ignore[assignment]
     listeners: dict[type, list[Rule]] = field(default_factory=dict)
 
@@ -86,6 +88,9 @@ class Interpreter:
 
             where = event.site.module.site(event.site.node) if isinstance(event.site, Place) else None
             self.trace(f"{where.path}:{where.line}: {show(event)}" if where else show(event))
+        if isinstance(event, (ev.LoadWeights, ev.Escape)):
+            for part in event.region:  # a tree is shared by all worlds: one that loads speaks for the others
+                part.root.traits["loads"] = YES
         listeners = self.listeners.get(type(event))
         if listeners:
             run = Run(world.state)

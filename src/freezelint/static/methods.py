@@ -92,6 +92,7 @@ _CUT_METHODS = {
         "bincount",
     )
 }
+_FILLS = frozenset({"copy_", "set_", "swap_"})  # methods that put given values into a parameter
 _MEASURES = frozenset({"size", "dim", "numel", "stride", "data_ptr", "element_size", "register_hook", "retain_grad"})
 
 
@@ -266,6 +267,8 @@ def _on_params(it: Interpreter, owner: Params, name: str, args: Args, node: cst.
         return [(owner, world)]
     if name in ("detach", "clone") and owner.single:
         return [(Copy(owner.members, f".{name}()"), world)]
+    if name in _FILLS and owner.single:
+        it.emit(world, ev.LoadWeights(site=it.place(node), lap=it.lap(world), region=owner.region))
     if name in ("items", "values", "keys") and owner.named:
         return [(owner if name == "items" else replace(owner, named=False), world)]
     if name in ("append", "extend") and not owner.single:
@@ -293,6 +296,9 @@ def _on_element(it: Interpreter, owner: Elem, name: str, args: Args, node: cst.C
             return [(owner, world)]
         if name in ("detach", "clone"):
             return [(Copy(members, f".{name}()"), world)]
+        if name in _FILLS:
+            region = frozenset(p for _, p in members)
+            it.emit(world, ev.LoadWeights(site=it.place(node), lap=it.lap(world), region=region))
         return [(Elem(owner.loop, "derived"), world)]
     if owner.what == "module":
         return _on_module_element(it, owner, name, args, node, world)
@@ -421,6 +427,9 @@ def backward(it: Interpreter, loss: Value, node: cst.Call, world: World) -> None
 
 
 def _on_copy(it: Interpreter, owner: Copy, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
+    if name in _FILLS and owner.how != ".clone()":
+        region = frozenset(p for _, p in owner.members)
+        it.emit(world, ev.LoadWeights(site=it.place(node), lap=it.lap(world), region=region))
     if name == "requires_grad_" and owner.how == "state_dict()":
         wrote_on_copy(it, owner, name, args.get(0, "requires_grad") or Const(True), node, world)
     return [(owner if name != "numel" else Sym(("fresh", serial())), world)]
@@ -455,6 +464,14 @@ _ASKS_MODULE = frozenset({"parameters", "named_parameters", "modules", "named_mo
 def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """A method of something unknown. Some names leave no doubt that it is a module, an optimizer, a loss."""
     known = owner in it.symbolic or _is_child(it, owner)
+    if name in ("startswith", "endswith") and len(args.pos) == 1:
+        from freezelint.static.evaluate import strings
+
+        words = strings(args.pos[0], world)
+        if words is not None:
+            return [(Sym((name, owner, words)), world)]
+    if name in ("lower", "upper", "strip") and not args.pos:
+        return [(Sym(("text", name, owner), f"{owner.text}.{name}()"), world)]
     if isinstance(owner.key, tuple) and owner.key[0] == "groups" and name in ("append", "extend"):
         add_group(it, owner.key[1], args.get(0), node, world)
         return [(NONE, world)]

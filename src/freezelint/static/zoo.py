@@ -83,7 +83,8 @@ def _model(it: Interpreter, row: FamilyRow, called: str, name: str, args: Args, 
             lap=it.lap(world),
             region=frozenset({part}),
             kind=text,
-            pretrained=_pretrained(row, args, world),
+            whole=True,
+            pretrained=_pretrained(row, called, args, world),
             training=Tri.of(row.training),
         ),
     )
@@ -99,8 +100,10 @@ def _zoo_traits(known: Architecture) -> tuple[Tri, Tri]:
     return part.has("batchnorm"), part.has("dropout")
 
 
-def _pretrained(row: FamilyRow, args: Args, world: World) -> Tri:
+def _pretrained(row: FamilyRow, called: str, args: Args, world: World) -> Tri:
     """Whether the call asks for trained weights."""
+    if "checkpoint_path" in args.kw or ".detection." in called or ".segmentation." in called:
+        return UNSURE  # a file of weights, or a backbone that comes with weights by default
     asked: list[Tri] = []
     for arg in row.pretrained:
         value = args.at(arg)
@@ -108,8 +111,8 @@ def _pretrained(row: FamilyRow, args: Args, world: World) -> Tri:
             continue
         if value == NONE:
             asked.append(NO)
-        elif isinstance(value, Sym):
-            asked.append(Tri.of(branches.truth(value, world)))
+        elif isinstance(value, Sym):  # an option: a No that only this world assumes is the user's choice
+            asked.append(YES if branches.truth(value, world) else UNSURE)
         else:
             asked.append(Tri.of(branches.truth(value, world)))
     if YES in asked:

@@ -23,10 +23,14 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CreateModule(Event):
-    """A module came to be: trainable, and in train mode unless the library returns it otherwise."""
+    """A module came to be: trainable, and in train mode unless the library returns it otherwise.
+
+    `whole` when it is a model of a library that could have come with trained weights, no single layer.
+    """
 
     region: Region
     kind: str
+    whole: bool = False
     pretrained: Tri = UNSURE
     training: Tri = YES
 
@@ -54,13 +58,32 @@ class SetRequiresGrad(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReplaceSubmodule(Event):
-    """`owner.name = module`: `old` left the model, `new` joined it."""
+    """`owner.name = module`: `old` left the model, `new` joined it.
+
+    `head` is the owner's own head, `head_name` its name, where the owner is a model of a library that has one.
+    """
 
     owner: Region
     name: str
     old: Region
     new: Region
     label: str = ""
+    kind: str = ""
+    head: Region = NOWHERE
+    head_name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MissingAttribute(Event):
+    """`owner.name` was read, and a known model has no such attribute. Static only: a run ends there.
+
+    `head_name` is what the model calls its head, `kind` which model it is.
+    """
+
+    name: str
+    text: str
+    kind: str
+    head_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -257,12 +280,20 @@ class OverrodeTrain(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SelectNames(Event):
-    """A name test chose parameters of `region`; `matched` is what passed. NO when surely nothing did."""
+    """A name test was put to the parameters of `region`; `matched` is NO when no name of their models passes it.
+
+    `flag_set` when flags are set for what passes (for what does not, when `negated`). `kind` and `words` are the test's
+    (in, startswith, equals, ...); `example` shows what the names look like where none passes.
+    """
 
     region: Region
     test: str
     matched: Tri
     flag_set: bool = False
+    kind: str = "in"
+    words: tuple[str, ...] = ()
+    negated: bool = False
+    example: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

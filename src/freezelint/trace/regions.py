@@ -363,6 +363,11 @@ def leaves(region: Iterable[Part]) -> list[Part]:
     return sorted(found, key=lambda p: p.serial)
 
 
+def _said(label: str) -> str:
+    """A label in words: a model that was bound to no name yet is called after its kind."""
+    return label.replace("(", "", 1).replace(")", "", 1) if label.startswith("(") else label
+
+
 def covering(region: Iterable[Part]) -> list[Part]:
     """The fewest parts that make up a region: halves that are all there become the whole again."""
     wanted = set(leaves(region))
@@ -377,7 +382,9 @@ def covering(region: Iterable[Part]) -> list[Part]:
 def describe(region: Iterable[Part], limit: int = 3, quote: str = "") -> str:
     """A region in words, for messages: the labels of its largest parts, or what these have in common."""
     parts = covering(region)
-    labels = list(dict.fromkeys(f"{quote}{p.label}{quote}" if not p.is_remainder else _rest(p, quote) for p in parts))
+    labels = list(
+        dict.fromkeys(_rest(p, quote) if p.is_remainder else f"{quote}{_said(p.label)}{quote}" for p in parts)
+    )
     if len(labels) > limit:
         shared = _shared([p.label for p in parts])
         if shared:
@@ -387,7 +394,7 @@ def describe(region: Iterable[Part], limit: int = 3, quote: str = "") -> str:
 
 
 def _rest(part: Part, quote: str) -> str:
-    return f"the rest of {quote}{part.label}{quote}"
+    return f"the rest of {quote}{_said(part.label)}{quote}"
 
 
 def _shared(labels: list[str]) -> str:

@@ -159,6 +159,36 @@ class Run:
         """The leaves of everything that joined a model in place of something else, or anew."""
         return leaves(self.state.joined)
 
+    def changed_out_of_view(self, part: Part) -> bool:
+        """Whether a leaf was wrapped or went to code that is not in view: its names may be others by now."""
+        return any(
+            find(facts, leaf) is not None
+            for leaf in leaves((part,))
+            for facts in (self.state.wrapped, self.state.escaped)
+        )
+
+    def in_place(self, region: Region) -> bool:
+        """Whether nothing replaced these, and no code out of view could have."""
+        return all(find(self.state.left, p) is None and find(self.state.escaped, p) is None for p in leaves(region))
+
+    def since_start(self, name: str, part: Part) -> bool:
+        """Whether a fact about a leaf is older than the first step, so that it held during all of the training."""
+        fact = find(getattr(self.state, name), part)
+        return fact is not None and (self.state.began is None or fact.at < self.state.began)
+
+    def loads(self, part: Part) -> bool:
+        """Whether any way through the program loads weights into a leaf's model, or hands it to code out of view."""
+        return part.root.traits.get("loads") is YES
+
+    def passes_over(self, region: Region) -> list[Pass]:
+        """The forwards that ran all of these at once."""
+        return [ran for ran in self.state.passes.values() if set(leaves(region)) <= set(leaves(ran.event.region))]
+
+    def ran_alone(self, region: Region) -> bool:
+        """Whether a forward ran these, or some of them, and nothing else."""
+        inside = set(leaves(region))
+        return any(set(leaves(ran.event.region)) <= inside for ran in self.state.passes.values())
+
     # How it came to be ----------------------------------------------------------------------------------------------
 
     def last(self, kind: type[E], part: Part | None = None, during: Pass | None = None) -> E | None:
@@ -170,6 +200,24 @@ class Run:
         facts = getattr(during, name) if during and name in ("grad", "mode") else getattr(self.state, name)
         fact = find(facts, part)
         return fact.event if fact is not None and isinstance(fact.event, kind) else None
+
+    def events_behind(self, name: str, kind: type[E]) -> list[E]:
+        """The events of `kind` behind the facts of one name, each once, in the order of the facts."""
+        found = [fact.event for fact in getattr(self.state, name).values()]
+        return list(dict.fromkeys(event for event in found if isinstance(event, kind)))
+
+    def created(self, part: Part) -> ev.CreateModule | None:
+        """The construction that gave a leaf its weights, None when they have come from elsewhere since."""
+        fact = find(self.state.weights, part)
+        return fact.event if fact is not None and isinstance(fact.event, ev.CreateModule) else None
+
+    def mostly(self, some: Region, whole: Region) -> bool:
+        """Whether some parts are more than half of all the parameters of a model, or every part of it."""
+        counts = [part.count for part in (*leaves(some), *whole)]
+        if None in counts:
+            return set(leaves(whole)) <= set(leaves(some))
+        held = len(leaves(some))
+        return 2 * sum(c or 0 for c in counts[:held]) > sum(c or 0 for c in counts[held:])
 
     def fact(self, name: str, part: Part) -> Fact | None:
         """The fact itself, for its order in time (`at`)."""

@@ -130,6 +130,7 @@ class State:
     last: Mapping[type, ev.Event] = field(default_factory=dict, compare=False)
     steps: tuple[ev.Step, ...] = field(default=(), compare=False)
     step_at: int = field(default=0, compare=False)
+    began: int | None = field(default=None, compare=False)  # the moment of the first step
 
     def apply(self, event: ev.Event) -> State:
         """The state after `event`."""
@@ -249,6 +250,8 @@ def _zero(s: State, e: ev.ZeroGrad) -> dict[str, Any]:
 def _step(s: State, e: ev.Step) -> dict[str, Any]:
     held = s.optimizers.get(e.optimizer)
     changes: dict[str, Any] = {"steps": (*s.steps[-3:], e), "step_at": s.clock}
+    if s.began is None:
+        changes["began"] = s.clock
     if held:
         changes["optimizers"] = {**s.optimizers, e.optimizer: replace(held, stepped=e)}
     return changes
