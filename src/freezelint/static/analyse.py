@@ -13,7 +13,7 @@ from freezelint.notices import INTERNAL_ERROR, SYNTAX_ERROR
 from freezelint.static import entries
 from freezelint.static.interpreter import Found, Interpreter
 from freezelint.static.modules import Module, Modules, Place
-from freezelint.static.prefilter import matters
+from freezelint.static.prefilter import is_script, matters
 from freezelint.static.project import Source
 from freezelint.static.world import Assumption
 from freezelint.trace.check import Rule
@@ -27,7 +27,8 @@ def analyse(
     modules = Modules()
     findings: list[Finding] = []
     for source in sources:
-        if not matters(source.text):
+        script = is_script(source.text)
+        if not script and not matters(source.text):
             continue
         try:
             module = modules.add(source, Path(source.path).resolve())
@@ -37,6 +38,8 @@ def analyse(
         except RecursionError:
             findings.append(_notice(SYNTAX_ERROR, source, 1, 1, "nested too deeply to be read"))
             continue
+        if not matters(source.text) and not leads_somewhere(modules, module):
+            continue
         it = Interpreter(modules, rules.values(), trace)
         try:
             entries.run(it, module)
@@ -44,6 +47,15 @@ def analyse(
             findings.append(_internal(source, error))
         findings += conclude(one for one in it.found if (one.rule.slug, one.fault.site) not in it.excused)
     return findings
+
+
+def leads_somewhere(modules: Modules, module: Module) -> bool:
+    """Whether a program imports a file of the project that matters."""
+    for bound in (*module.bound.values(), [(small, None) for small in module.stars]):
+        for what in bound:
+            if isinstance(what, tuple) and any(matters(modules.text(file)) for file in modules.files(module, *what)):
+                return True
+    return False
 
 
 def _unparsed(source: Source, error: cst.ParserSyntaxError) -> Finding:

@@ -233,7 +233,7 @@ def get(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: Worl
     if isinstance(owner, Lib):
         return [(Lib(f"{owner.name}.{name}"), world)]
     if isinstance(owner, Mod):
-        if name in owner.module.bound or owner.module.stars or name in world.globals.get(owner.module.path, {}):
+        if name in owner.module.bound or owner.module.stars or name in world.names.get(owner.module.path, {}):
             return [(settle(it, it.global_name(owner.module, name, world), world), world)]
         return [(settle(it, it.member_of(owner.module, name), world), world)]
     if isinstance(owner, Cls):
@@ -355,7 +355,7 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
             if symbolic is not None:
                 attach(it, symbolic, name, module, node, world)
     elif isinstance(owner, Mod):
-        world.globals.setdefault(owner.module.path, {})[name] = value
+        world.own(owner.module.path)[name] = value
 
 
 def wrote_on_copy(

@@ -227,7 +227,8 @@ def inline(it: Interpreter, func: Func, args: Args, node: cst.CSTNode, world: Wo
     stack, laps = world.stack, world.laps
     it.running.append(info)
     try:
-        world.frames[frame] = bind(it, func, positional, args, world)
+        bound = bind(it, func, positional, args, world)
+        world.own(frame).update(bound)
         world.stack = (*stack, frame)
         modes = grad_modes(it, info, world)
         for mode, place in modes:
@@ -255,10 +256,10 @@ def inline(it: Interpreter, func: Func, args: Args, node: cst.CSTNode, world: Wo
             it.emit(after, ev.ExitGradMode(site=it.place(node)))
         after.stack, after.laps = stack, laps
         if frame not in it.closures:
-            after.frames.pop(frame, None)
+            after.names.pop(frame, None)
         done.append(after)
     outcomes = []
-    for after in merge(done):
+    for after in merge(done, it.limit):
         value, after.result = after.result, NONE
         outcomes.append((value, after))
     return outcomes

@@ -10,6 +10,7 @@ from freezelint.static import calls, classes, execute, lifecycles
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import ENTRY_FUEL, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
+from freezelint.static.prefilter import Segments
 from freezelint.static.values import Const, Func, Instance, Obj
 from freezelint.static.world import Flow, World, merge
 from freezelint.trace import events as ev
@@ -20,12 +21,13 @@ UNCALLED_FUEL = 4_000  # for a method that nothing in view calls
 
 def run(it: Interpreter, module: Module) -> None:
     """Everything of a module that can be run."""
+    segments = Segments(module.text)
     _top_level(it, module)
     for node in module.tree.body:
-        if isinstance(node, cst.ClassDef):
-            _class(it, module, it.cls(module, node))
+        if isinstance(node, cst.ClassDef) and segments.runs(node.name.value):
+            _class(it, module, it.cls(module, node), segments.methods(node.name.value))
     for node in _functions(module.tree.body):
-        if id(node) not in it.called:
+        if id(node) not in it.called and segments.runs(node.name.value):
             _attempt(it, module, lambda w, node=node: _call(it, module, node, w))
 
 
@@ -89,7 +91,7 @@ _flags: dict[int, tuple[cst.FunctionDef, bool]] = {}
 
 def _top_level(it: Interpreter, module: Module) -> None:
     def start(world: World) -> list[World]:
-        world.globals[module.path] = {"__name__": Const("__main__")}
+        world.own(module.path)["__name__"] = Const("__main__")
         return execute.block(it, module.tree.body, [world])
 
     _attempt(it, module, start, whole=YES)
@@ -100,9 +102,9 @@ def _call(it: Interpreter, module: Module, node: cst.FunctionDef, world: World) 
     return [after for _, after in calls.inline(it, func, Args(more=True), node, world)]
 
 
-def _class(it: Interpreter, module: Module, cls: ClassInfo) -> None:
+def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str]) -> None:
     """An instance with unknown arguments, and its methods that nothing in the file called."""
-    methods = [m for m in cls.members.values() if isinstance(m, cst.FunctionDef)]
+    methods = [m for n, m in cls.members.items() if isinstance(m, cst.FunctionDef) and n in names]
     wanted = [m for m in methods if id(m) not in it.called]
     if not wanted:
         return
@@ -124,7 +126,7 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo) -> None:
                         done += _method(it, cls, owner, method, after.fork())
                     except OutOfFuel:  # the other methods have fuel of their own
                         it.scope, it.running = Scope(module), []
-        return merge(done) if len(done) < 8 else done
+        return merge(done, it.limit) if len(done) < 8 else done
 
     _attempt(it, module, start)
     for method in wanted:  # what a lifecycle or a lack of fuel left out

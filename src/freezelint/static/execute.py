@@ -47,7 +47,8 @@ def block(it: Interpreter, body: Sequence[Any], worlds: list[World]) -> list[Wor
         after: list[World] = []
         for world in running:
             after += _run(it, statement, world)
-        worlds = merge(left + after) if len(left) + len(after) > 1 else left + after
+        # Worlds that ran side by side through a statement are no more alike than before it.
+        worlds = merge(left + after, it.limit) if len(after) > len(running) else left + after
     return worlds
 
 
@@ -83,7 +84,7 @@ def assign(it: Interpreter, target: Any, value: Value, node: cst.CSTNode, world:
     if isinstance(target, cst.Name):
         names = it.locals(world)
         if target.value in it.globals_of(world):
-            names = world.globals.setdefault(it.scope.module.path, {})
+            names = world.own(it.scope.module.path)
         names[target.value] = value
         label(it, value, target.value, world)
     elif isinstance(target, cst.Attribute):

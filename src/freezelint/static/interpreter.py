@@ -14,8 +14,23 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place
-from freezelint.static.values import Cls, Const, Elem, Instance, Items, Lib, Members, Mod, Obj, Params, Ref, Sym, Value
-from freezelint.static.world import Assumption, World, serial
+from freezelint.static.values import (
+    Cls,
+    Const,
+    Elem,
+    Func,
+    Instance,
+    Items,
+    Lib,
+    Members,
+    Mod,
+    Obj,
+    Params,
+    Ref,
+    Sym,
+    Value,
+)
+from freezelint.static.world import WORLDS, Assumption, World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part, Region, View
@@ -109,6 +124,12 @@ class Interpreter:
     def lap(self, world: World) -> int:
         """Which lap of the innermost loop this is."""
         return world.laps[-1] if world.laps else 0
+
+    @property
+    def limit(self) -> int:
+        """How many worlds may live side by side: the less fuel is left, the fewer, so that every entry ends."""
+        left = self.fuel / ENTRY_FUEL
+        return WORLDS if left > 0.8 else 16 if left > 0.6 else 4 if left > 0.3 else 1
 
     def burn(self) -> None:
         """Count an evaluation."""
@@ -242,14 +263,14 @@ class Interpreter:
     def locals(self, world: World) -> dict[str, Value]:
         """The names that an assignment in the running scope binds."""
         if self.scope.frame is not None:
-            return world.frames[self.scope.frame]
-        return world.globals.setdefault(self.scope.module.path, {})
+            return world.own(self.scope.frame)
+        return world.own(self.scope.module.path)
 
     def globals_of(self, world: World) -> frozenset[str]:
         """The names that the running function declared global."""
         if self.scope.frame is None:
             return frozenset()
-        declared = world.frames[self.scope.frame].get("\0global")
+        declared = world.names[self.scope.frame].get("\0global")
         items = getattr(declared, "items", ())
         return frozenset(str(c.value) for c in items)
 
@@ -259,18 +280,18 @@ class Interpreter:
         """The value of a name in the running scope."""
         scope = self.scope
         if scope.frame is not None:
-            value = world.frames[scope.frame].get(name)
+            value = world.names[scope.frame].get(name)
             if value is not None:
                 return value
             for frame in scope.outer:
-                value = world.frames.get(frame, {}).get(name)
+                value = world.names.get(frame, {}).get(name)
                 if value is not None:
                     return value
         return self.global_name(scope.module, name, world)
 
     def global_name(self, module: Module, name: str, world: World, stars: bool = True) -> Value:
         """The value of a top-level name of a module, evaluated when first asked."""
-        known = world.globals.get(module.path, {}).get(name)
+        known = world.names.get(module.path, {}).get(name) or module.settled.get(name)
         if known is not None:
             return known
         value = self._bound(module, name, world)
@@ -316,14 +337,16 @@ class Interpreter:
                 if value is not None and not isinstance(value, Sym):
                     break
             if value is not None:
-                world.globals.setdefault(module.path, {})[name] = value
+                if isinstance(value, (Func, Cls, Lib, Mod, Const)):
+                    module.settled[name] = value  # the same in every world
+                else:
+                    world.own(module.path)[name] = value
             return value
         finally:
             self.resolving.discard(key)
 
     def _binding(self, module: Module, name: str, what: Any, world: World) -> Value | None:
         from freezelint.static import classes, evaluate
-        from freezelint.static.values import Func
 
         if isinstance(what, cst.FunctionDef):
             return classes.decorated(self, Func(self.function(module, what)), what)

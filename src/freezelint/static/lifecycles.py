@@ -72,13 +72,13 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> l
                         it.emit(after, ev.Step(site=it.place(node), lap=lap, optimizer=optimizer.serial))
                         it.emit(after, ev.ZeroGrad(site=it.place(node), lap=lap, optimizer=optimizer.serial))
                     stepped.append(after)
-            running = merge(stepped)
+            running = merge(stepped, it.limit)
             for name in (*_AFTER_BATCH, *_AFTER_EPOCH):
                 running = _each(it, owner, name, node, running)
         for w in running:
             w.laps = ()
         done += running
-    return merge(done)
+    return merge(done, it.limit)
 
 
 def _backward(it: Interpreter, loss: Value, node: cst.CSTNode, world: World) -> None:
@@ -108,7 +108,7 @@ def hook(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.CSTNode, 
 
 
 def _each(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, worlds: list[World]) -> list[World]:
-    return merge([after for w in worlds for _, after in hook(it, owner, name, Args(), node, w)])
+    return merge([after for w in worlds for _, after in hook(it, owner, name, Args(), node, w)], it.limit)
 
 
 def optimizers_in(value: Value, world: World) -> list[Opt]:

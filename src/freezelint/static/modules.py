@@ -57,6 +57,7 @@ class Module:
     tree: cst.Module
     bound: dict[str, list[Any]] = field(default_factory=dict)
     stars: list[cst.ImportFrom] = field(default_factory=list)
+    settled: dict[str, Any] = field(default_factory=dict)  # names whose value is the same in every world
     functions: dict[int, FunctionInfo] = field(default_factory=dict)
     classes: dict[int, ClassInfo] = field(default_factory=dict)
     _positions: Any = None
@@ -184,11 +185,31 @@ class Modules:
     def __init__(self) -> None:
         self._kept: OrderedDict[Path, Module | None] = OrderedDict()
         self._size = 0
+        self._texts: dict[Path, str] = {}
         self._resolved: dict[tuple[str, str], Path | None] = {}
 
     def add(self, source: Source, file: Path) -> Module:
         """Parse a source that is at hand (it may differ from what is on disk)."""
         return self._keep(file, parse(source, file))
+
+    def text(self, file: Path) -> str:
+        """The text of a file, empty when it cannot be read."""
+        if file not in self._texts:
+            source = read(file)
+            self._texts[file] = "" if isinstance(source, Finding) else source.text
+        return self._texts[file]
+
+    def files(self, module: Module, small: Any, alias: Any) -> Iterator[Path]:
+        """The first-party files that one name of an import statement may mean."""
+        if isinstance(small, cst.Import):
+            names, level = [dotted(alias.name)], 0
+        else:
+            base, level = dotted(small.module), len(small.relative)
+            names = [base] if alias is None else [base, f"{base}.{dotted(alias.name)}".strip(".")]
+        for name in names:
+            file = self.find(name, module.file, level)
+            if file is not None:
+                yield file
 
     def at(self, file: Path) -> Module | None:
         """The module of a file, None when it cannot be read or parsed (its own check says so)."""

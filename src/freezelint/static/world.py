@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from freezelint.static.values import NONE, Const, Instance, Items, Members, Sym, Table, Tensor, Tuple, Value
+from freezelint.static.values import (
+    NONE,
+    Cls,
+    Const,
+    Func,
+    GradMode,
+    Instance,
+    Items,
+    Lib,
+    Members,
+    Method,
+    Mod,
+    Obj,
+    Partial,
+    Ref,
+    Sched,
+    Sym,
+    Table,
+    Tensor,
+    Tuple,
+    Value,
+)
 from freezelint.trace.state import State, joined
+from freezelint.trace.tri import UNSURE
 
-WORLDS = 64  # more are joined, and what they do not agree on becomes Unsure
+WORLDS = 64  # more are joined, and what they do not agree on becomes Unsure; fewer when fuel runs low
 
 _serials = itertools.count(1)
 
@@ -42,16 +64,20 @@ class Assumption:
 
 
 class World:
-    """Mutable while it runs alone; `fork()` gives an independent copy."""
+    """Mutable while it runs alone; `fork()` gives an independent copy.
+
+    `names` maps a frame's number or a module's path to what is bound there. Tables are shared between forks until one
+    of them writes, so write through `own` only.
+    """
 
     __slots__ = (
+        "_owned",
         "assumed",
         "elements",
         "flow",
-        "frames",
-        "globals",
         "heap",
         "laps",
+        "names",
         "result",
         "settled",
         "stack",
@@ -59,9 +85,9 @@ class World:
     )
 
     def __init__(self) -> None:
-        self.frames: dict[int, dict[str, Value]] = {}
+        self.names: dict[int | str, dict[str, Value]] = {}
+        self._owned: set[int | str] = set()
         self.stack: tuple[int, ...] = ()
-        self.globals: dict[str, dict[str, Value]] = {}
         self.heap: dict[int, Any] = {}
         self.state = State()
         self.assumed: dict[Hashable, Assumption] = {}
@@ -71,12 +97,20 @@ class World:
         self.laps: tuple[int, ...] = ()
         self.settled: frozenset[Hashable] = frozenset()
 
+    def own(self, where: int | str) -> dict[str, Value]:
+        """The names bound in a frame or module, to write to."""
+        if where not in self._owned:
+            self.names[where] = dict(self.names.get(where, ()))
+            self._owned.add(where)
+        return self.names[where]
+
     def fork(self) -> World:
         """A copy that shares nothing that can change."""
         new = World.__new__(World)
-        new.frames = {k: dict(v) for k, v in self.frames.items()}
+        self._owned = set()
+        new._owned = set()
+        new.names = dict(self.names)
         new.stack = self.stack
-        new.globals = {k: dict(v) for k, v in self.globals.items()}
         new.heap = dict(self.heap)
         new.state = self.state
         new.assumed = dict(self.assumed)
@@ -88,14 +122,41 @@ class World:
         return new
 
 
-def plain(value: Value | None) -> bool:
-    """Whether forgetting a value loses nothing that rules ask about."""
+def light(value: Value | None, world: World, depth: int = 2) -> bool:
+    """Whether forgetting a value loses nothing that rules ask about: it leads to no parameters, modes or graphs."""
+    if value is None or isinstance(value, (Const, Sym, Lib, Cls, Mod, Sched, GradMode)):
+        return True
+    if isinstance(value, Tensor):
+        return not value.uses
+    if isinstance(value, Func):
+        return value.bound is None or light(value.bound, world, depth - 1)
     if isinstance(value, Tuple):
-        return all(plain(item) for item in value.items)
-    return value is None or isinstance(value, (Const, Sym)) or (isinstance(value, Tensor) and not value.uses)
+        return depth > 0 and all(light(item, world, depth - 1) for item in value.items)
+    if isinstance(value, Method):
+        return light(value.owner, world, depth - 1)
+    if isinstance(value, Partial):
+        return depth > 0 and all(
+            light(v, world, depth - 1) for v in (value.func, *value.args, *(v for _, v in value.kwargs))
+        )
+    if isinstance(value, (Obj, Ref)) and depth > 0:
+        record = world.heap.get(value.serial)
+        if isinstance(record, Instance):
+            if record.part is not None and (
+                record.part.layers is None
+                or record.part.names
+                or record.shares
+                or record.part.has("dropout").value != "no"
+            ):
+                return False
+            return all(light(v, world, depth - 1) for v in record.attrs.values())
+        if isinstance(record, Items):
+            return all(light(v, world, depth - 1) for v in record.items)
+        if isinstance(record, Table):
+            return all(light(v, world, depth - 1) for v in record.items.values())
+    return False
 
 
-def merge(worlds: list[World]) -> list[World]:
+def merge(worlds: list[World], limit: int = WORLDS) -> list[World]:
     """Worlds that no rule could tell apart become one; past the limit, the last ones are joined to Unsure."""
     if len(worlds) < 2:
         return worlds
@@ -106,10 +167,10 @@ def merge(worlds: list[World]) -> list[World]:
                 break
         else:
             kept.append(world)
-    while len(kept) > WORLDS:
+    while len(kept) > limit:
         last = kept.pop()
         for other in reversed(kept):
-            if other.flow is last.flow:
+            if other.flow is last.flow and other.stack == last.stack:
                 _join(other, last)
                 break
         else:
@@ -118,31 +179,49 @@ def merge(worlds: list[World]) -> list[World]:
     return kept
 
 
+@dataclass
+class _Merge:
+    """A merge under way: what would have to change in `one` for it to stand for both."""
+
+    one: World
+    other: World
+    names: list[tuple[int | str, str, Value]] = field(default_factory=list)
+    heap: list[tuple[int, Any]] = field(default_factory=list)
+
+
 def _absorb(one: World, other: World) -> bool:
-    """Make `one` stand for both if they are the same but for plain values; their differences become unknown."""
+    """Make `one` stand for both if they are the same but for light values; their differences become unknown."""
     if one.flow is not other.flow or one.stack != other.stack or one.elements != other.elements:
         return False
     if one.state is not other.state and (one.state != other.state or _unlike(one.state, other.state)):
         return False
-    changes: list[tuple[dict[Any, Any], Any, Any]] = []
-    result = _both(one.result, other.result, one, other, changes)
+    under = _Merge(one, other)
+    result = _both(one.result, other.result, under)
     if result is None:
         return False
-    for mine, theirs in _namespaces(one, other):
-        if not _same_names(mine, theirs, one, other, changes):
+    for where in one.names.keys() & other.names.keys():
+        mine, theirs = one.names[where], other.names[where]
+        if mine is theirs:
+            continue
+        changed = _same_names(mine, theirs, under)
+        if changed is None:
             return False
-    for key in one.heap.keys() & other.heap.keys():
-        mine, theirs = one.heap[key], other.heap[key]
-        if mine is not theirs and not _same_record(key, mine, theirs, one, other, changes):
-            return False
-    for table, key, value in changes:
-        table[key] = value
-    for key in other.heap.keys() - one.heap.keys():
-        one.heap[key] = other.heap[key]
-    for frame in other.frames.keys() - one.frames.keys():
-        one.frames[frame] = other.frames[frame]
-    for name in other.globals.keys() - one.globals.keys():
-        one.globals[name] = other.globals[name]
+        under.names += [(where, name, value) for name, value in changed.items()]
+    for key, record in one.heap.items():
+        twin = other.heap.get(key)
+        if twin is not None and record is not twin:
+            joint = _same_record(record, twin, under)
+            if joint is None:
+                return False
+            under.heap.append((key, joint))
+    for where, name, value in under.names:
+        one.own(where)[name] = value
+    for place, record in under.heap:
+        one.heap[place] = record
+    one.heap = {**other.heap, **one.heap}
+    for where in other.names.keys() - one.names.keys():
+        one.names[where] = other.names[where]
+        other._owned.discard(where)
     one.result = result
     _agree(one, other)
     return True
@@ -158,14 +237,6 @@ def _unlike(one: State, other: State) -> bool:
     )
 
 
-def _namespaces(one: World, other: World) -> list[tuple[dict[str, Value], dict[str, Value]]]:
-    """The frames and module globals that two worlds share, pairwise."""
-    return [
-        *((one.frames[f], other.frames[f]) for f in one.frames.keys() & other.frames.keys()),
-        *((one.globals[m], other.globals[m]) for m in one.globals.keys() & other.globals.keys()),
-    ]
-
-
 def _agree(one: World, other: World) -> None:
     """Keep only the assumptions both made; what they took differently no longer matters."""
     kept = {}
@@ -176,86 +247,90 @@ def _agree(one: World, other: World) -> None:
     one.assumed = kept
 
 
-def _same_names(
-    mine: dict[str, Value],
-    theirs: dict[str, Value],
-    one: World,
-    other: World,
-    changes: list[tuple[dict[Any, Any], Any, Any]],
-) -> bool:
-    for key in mine.keys() | theirs.keys():
-        first, second = mine.get(key), theirs.get(key)
+def _same_names(mine: Mapping[Any, Value], theirs: Mapping[Any, Value], under: _Merge) -> dict[Any, Value] | None:
+    """What has to change for one table of names to stand for both, None when they must stay apart."""
+    changed: dict[Any, Value] = {}
+    for key, first in mine.items():
+        second = theirs.get(key)
         if first is second or first == second:
             continue
-        value = _both(first, second, one, other, changes)
+        value = _both(first, second, under)
         if value is None:
-            return False
-        changes.append((mine, key, value))
-    return True
+            return None
+        changed[key] = value
+    for key, second in theirs.items():
+        if key not in mine:
+            value = _both(None, second, under)
+            if value is None:
+                return None
+            changed[key] = value
+    return changed
 
 
-def _both(
-    first: Value | None, second: Value | None, one: World, other: World, changes: list[tuple[dict[Any, Any], Any, Any]]
-) -> Value | None:
+def _both(first: Value | None, second: Value | None, under: _Merge) -> Value | None:
     """A value for both, or None when they must stay apart."""
     if first is second or first == second:
         return first
     if isinstance(first, Tensor) and isinstance(second, Tensor):
-        if first.forced is second.forced:
-            return Tensor(
-                first.uses | second.uses, first.complete if first.complete is second.complete else second.complete
-            )
-        return None
+        if first.forced is not second.forced:
+            return None
+        complete = first.complete if first.complete is second.complete else UNSURE
+        return Tensor(first.uses | second.uses, complete)
     if isinstance(first, Tuple) and isinstance(second, Tuple) and len(first.items) == len(second.items):
-        items = [_both(a, b, one, other, changes) for a, b in zip(first.items, second.items, strict=False)]
-        return Tuple(tuple(items)) if all(i is not None for i in items) else None  # type: ignore[arg-type]
-    if plain(first) and plain(second):
+        items = [_both(a, b, under) for a, b in zip(first.items, second.items, strict=True)]
+        return Tuple(tuple(i for i in items if i is not None)) if None not in items else None
+    if light(first, under.one) and light(second, under.other):
+        if (
+            isinstance(first, Obj)
+            and isinstance(second, Obj)
+            and _layer(first, under.one)
+            and _layer(second, under.other)
+        ):
+            return first  # two losses, two activations: either stands for both
         return Sym(("either", first, second))
     return None
 
 
-def _same_record(
-    key: int, mine: Any, theirs: Any, one: World, other: World, changes: list[tuple[dict[Any, Any], Any, Any]]
-) -> bool:
+def _layer(value: Obj, world: World) -> bool:
+    record = world.heap.get(value.serial)
+    return isinstance(record, Instance) and record.part is not None
+
+
+def _same_record(mine: Any, theirs: Any, under: _Merge) -> Any:
+    """A heap record for both, or None when they must stay apart."""
     if type(mine) is not type(theirs):
-        return False
+        return None
     if isinstance(mine, Instance):
-        if mine.kind != theirs.kind or mine.part is not theirs.part:
-            return False
-        attrs = dict(mine.attrs)
-        inner: list[tuple[dict[Any, Any], Any, Any]] = []
-        if not _same_names(attrs, dict(theirs.attrs), one, other, inner):
-            return False
-        for table, name, value in inner:
-            table[name] = value
-        changes.append((one.heap, key, replace(mine, attrs=attrs)))
-        return True
+        if mine.kind != theirs.kind or mine.part is not theirs.part or mine.shares != theirs.shares:
+            return None
+        changed = _same_names(mine.attrs, theirs.attrs, under)
+        return None if changed is None else replace(mine, attrs={**mine.attrs, **changed}) if changed else mine
     if isinstance(mine, Items):
         if mine == theirs:
-            return True
-        if all(plain(v) for v in (*mine.items, *theirs.items)):
-            changes.append((one.heap, key, Items((), True)))
-            return True
-        return False
+            return mine
+        if len(mine.items) == len(theirs.items):
+            items = [_both(a, b, under) for a, b in zip(mine.items, theirs.items, strict=True)]
+            return (
+                Items(tuple(i for i in items if i is not None), mine.more or theirs.more) if None not in items else None
+            )
+        if all(light(v, under.one) for v in mine.items) and all(light(v, under.other) for v in theirs.items):
+            return Items((), True)
+        return None
     if isinstance(mine, Table):
-        table = dict(mine.items)
-        inner = []
-        if not _same_names(table, dict(theirs.items), one, other, inner):
-            return False
-        for target, name, value in inner:
-            target[name] = value
-        changes.append((one.heap, key, Table(table, mine.more or theirs.more)))
-        return True
-    return bool(mine == theirs)
+        changed = _same_names(mine.items, theirs.items, under)
+        return None if changed is None else Table({**mine.items, **changed}, mine.more or theirs.more)
+    return mine if mine == theirs else None
 
 
 def _join(one: World, other: World) -> None:
     """Past the limit: one world for two that differ. Facts become Unsure, names that differ become unknown."""
     one.state = joined(one.state, other.state)
-    for mine, theirs in _namespaces(one, other):
-        for name in mine.keys() & theirs.keys():
-            if mine[name] != theirs[name]:
-                mine[name] = Sym(("joined", mine[name], theirs[name]))
-    for place in other.heap.keys() - one.heap.keys():
-        one.heap[place] = other.heap[place]
+    for where in one.names.keys() & other.names.keys():
+        mine, theirs = one.names[where], other.names[where]
+        if mine is not theirs:
+            for name in mine.keys() & theirs.keys():
+                if mine[name] != theirs[name]:
+                    one.own(where)[name] = Sym(("joined", mine[name], theirs[name]))
+                    mine = one.names[where]
+    one.heap = {**other.heap, **one.heap}
     _agree(one, other)
