@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ def analyse(
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 12_000))
     modules = Modules()
     findings: list[Finding] = []
+    instantiated: set[int] = set()
+    untrained: list[Module] = []
     for source in sources:
         script = is_script(source.text)
         if not script and not matters(source.text):
@@ -40,12 +43,19 @@ def analyse(
             continue
         if not matters(source.text) and not leads_somewhere(modules, module):
             continue
-        it = Interpreter(modules, rules.values(), trace)
+        it = Interpreter(modules, rules.values(), trace, instantiated=instantiated)
         try:
             entries.run(it, module)
+            if not it.trains and ".eval()" in source.text:
+                untrained.append(module)
         except Exception as error:  # one file's trouble must not hide the findings of the others
             findings.append(_internal(source, error))
         findings += conclude(one for one in it.found if (one.rule.slug, one.fault.site) not in it.excused)
+    for module in untrained:
+        it = Interpreter(modules, rules.values(), trace, instantiated=instantiated)
+        with contextlib.suppress(Exception):  # told above, where the file was run as a whole
+            entries.run_alone(it, module)
+        findings += conclude(it.found)
     return findings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -347,6 +348,10 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
         _on_instance(it, owner, name, value, node, world)
     elif isinstance(owner, (Copy, Tensor)):
         wrote_on_copy(it, owner, name, value, node, world)
+    elif isinstance(owner, Sym) and name in ("training", "train") and it.is_symbolic_module(owner, world):
+        known = it.as_module(owner, world)
+        assert known is not None
+        _on_instance(it, known, name, value, node, world)
     elif isinstance(owner, Sym):
         wrote(it, "unknown", name, value, node, world, surely=UNSURE)
         module = it.as_module(value, world) if isinstance(value, Obj) else None
@@ -559,8 +564,8 @@ def _on_element(
             it.emit(world, ev.ZeroGrad(site=it.place(node), lap=it.lap(world), region=region))
         return
     if name == "data" and target == "parameter":
-        it.emit(world, ev.LoadWeights(site=it.place(node), lap=it.lap(world), region=region))
-    else:
+        written_into(it, region, (value,), node, world)
+    elif not (target == "module" and name == "training"):  # each of them is told: that is what train() does
         wrote(it, target, name, value, node, world, region=region)
     if target == "module" and isinstance(value, Obj) and it.as_module(value, world) is not None:
         it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by=f".{name} = ..."))
@@ -569,6 +574,25 @@ def _on_element(
             world,
             ev.SetMode(site=it.place(node), lap=it.lap(world), region=region, training=_flag(value), by="attribute"),
         )
+
+
+def written_into(it: Interpreter, region: Region, values: Iterable[Value], node: cst.CSTNode, world: World) -> None:
+    """Weights written in place: given ones, or a copy that follows another network's, as a momentum encoder's does."""
+    others = any(_weights_in(value, world) - region for value in values)
+    by = "copy" if others else "load"
+    if region:
+        it.emit(world, ev.LoadWeights(site=it.place(node), lap=it.lap(world), region=region, by=by))
+
+
+def _weights_in(value: Any, world: World) -> Region:
+    """The parameters an expression is computed from."""
+    if isinstance(value, (Copy, Params)):
+        return frozenset(p for _, p in value.members)
+    if isinstance(value, Elem):
+        return frozenset(p for _, p in world.elements.get(value.loop, ()))
+    if isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] == "op":
+        return _weights_in(value.key[2], world) | _weights_in(value.key[3], world)
+    return frozenset()
 
 
 def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst.CSTNode, world: World) -> None:
@@ -584,22 +608,13 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
         name in ("training", "train", "eval", "requires_grad_") or not _declared(record, name)
     ):
         region = it.region(owner, world)
+        if name == "training":
+            _write_mode(it, owner, record, value, node, world)
+            return
         surely = UNSURE if record.symbolic else YES
         wrote(it, "module", name, value, node, world, region=region, surely=surely)
         if name == "forward":
             it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by=".forward = ..."))
-        if name == "training":
-            it.emit(
-                world,
-                ev.SetMode(
-                    site=it.place(node),
-                    lap=it.lap(world),
-                    region=frozenset(record.part.at(owner.path) if owner.path else (record.part,)),
-                    training=_flag(value),
-                    by="attribute",
-                ),
-            )
-            return
     if (
         record.part is not None
         and record.part.layers is None
@@ -619,6 +634,26 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
         from freezelint.static.evaluate import label
 
         label(it, value, f"self.{name}" if record.part is None else name, world)
+
+
+def _write_mode(it: Interpreter, owner: Obj, record: Instance, value: Value, node: cst.CSTNode, world: World) -> None:
+    """`module.training = value`: sets the mode of a layer, and of nothing below a module that has children."""
+    part, scope = record.part, it.scope
+    assert part is not None
+    region = it.region(owner, world)
+    if part.layers is not None and len(region) == 1:
+        stem = f"{owner.path}." if owner.path else ""
+        if {where for where in part.layers if where == owner.path or where.startswith(stem)} == {owner.path}:
+            mode = ev.SetMode(
+                site=it.place(node), lap=it.lap(world), region=region, training=_flag(value), by="attribute"
+            )
+            it.emit(world, mode)
+            return
+    name = getattr(scope.function, "name", "")
+    own = owner == scope.owner
+    if own and (name in ("train", "eval") or (name == "__init__" and value == Const(True))):
+        return  # what nn.Module.train() does itself, and what holds anyway
+    wrote(it, "module", "training", value, node, world, region=region, surely=UNSURE if record.symbolic else YES)
 
 
 def _declared(record: Instance, name: str) -> bool:

@@ -296,8 +296,8 @@ def of_super(it: Interpreter, owner: Super, name: str, world: World) -> Value:
 
 def create(it: Interpreter, cls: ClassInfo, args: calls.Args, node: cst.CSTNode, world: World) -> Outcomes:
     """`Class(...)`."""
-    it.instantiated.add(id(cls.node))
     entries = order(it, cls, world)
+    it.instantiated |= {id(entry.node) for entry in entries if isinstance(entry, ClassInfo)}
     if (
         any(isinstance(e, str) and isinstance(look_up(e), OptimizerRow) for e in entries)
         and is_module(it, cls, world) is not YES

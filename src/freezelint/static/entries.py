@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from freezelint.static import calls, classes, execute, lifecycles
+from freezelint.static import calls, classes, execute, forward, lifecycles, modes, overrides
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import ENTRY_FUEL, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
@@ -24,11 +24,21 @@ def run(it: Interpreter, module: Module) -> None:
     segments = Segments(module.text)
     _top_level(it, module)
     for node in module.tree.body:
+        if isinstance(node, cst.ClassDef):
+            it.scope = Scope(module)
+            overrides.tell(it, it.cls(module, node), World())
         if isinstance(node, cst.ClassDef) and segments.runs(node.name.value):
             _class(it, module, it.cls(module, node), segments.methods(node.name.value))
     for node in _functions(module.tree.body):
         if id(node) not in it.called and segments.runs(node.name.value):
             _attempt(it, module, lambda w, node=node: _call(it, module, node, w))
+
+
+def run_alone(it: Interpreter, module: Module) -> None:
+    """Model classes that nobody in any of the files makes: supposed that their users train them."""
+    for node in module.tree.body:
+        if isinstance(node, cst.ClassDef) and id(node) not in it.instantiated:
+            _alone(it, module, it.cls(module, node))
 
 
 def _functions(body: object) -> Iterator[cst.FunctionDef]:
@@ -109,9 +119,13 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
     if not wanted:
         return
 
+    made_elsewhere = id(cls.node) in it.instantiated
+
     def start(world: World) -> list[World]:
         done: list[World] = []
         for owner, after in classes.create(it, cls, Args(more=True), cls.node, world):
+            if not made_elsewhere:
+                it.instantiated.discard(id(cls.node))
             if not isinstance(owner, Obj):
                 done.append(after)
                 continue
@@ -136,6 +150,30 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
                 return _method(it, cls, classes.new_instance(it, cls, world), method, world)
 
             _attempt(it, module, alone)
+
+
+def _alone(it: Interpreter, module: Module, cls: ClassInfo) -> None:
+    """A class of which it is supposed that its user calls train() on an instance and runs it."""
+    it.scope = Scope(module)
+    if not _stills_itself(it, cls):
+        return
+
+    def start(world: World) -> list[World]:
+        done: list[World] = []
+        for owner, made in classes.create(it, cls, Args(more=True), cls.node, world):
+            if isinstance(owner, Obj) and not classes.is_lightning(it, cls, made):
+                for _, after in modes.switch(it, owner, "train", Args(), cls.node, made, by="supposed"):
+                    done += [ran for _, ran in forward.run(it, owner, Args(more=True), cls.node, after)]
+        return done
+
+    _attempt(it, module, start)
+
+
+def _stills_itself(it: Interpreter, cls: ClassInfo) -> bool:
+    """Whether only the constructor (or what is private) calls eval(): a public method may be called after train()."""
+    methods = {name: m for name, m in cls.members.items() if isinstance(m, cst.FunctionDef)}
+    stills = {name for name, m in methods.items() if ".eval()" in cls.module.tree.code_for_node(m)}
+    return bool(stills) and all(name == "__init__" or name.startswith("_") for name in stills - {"forward", "train"})
 
 
 def _method(

@@ -80,6 +80,7 @@ class Interpreter:
     excused: set[tuple[str, Any]] = field(default_factory=set)
     called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
     instantiated: set[int] = field(default_factory=set)
+    trains: bool = False  # a backward was seen
     symbolic: dict[Any, int] = field(default_factory=dict)
     running: list[Any] = field(default_factory=list)  # functions being inlined, to stop recursion
     resolving: set[tuple[str, str]] = field(default_factory=set)
@@ -106,6 +107,7 @@ class Interpreter:
         if isinstance(event, (ev.LoadWeights, ev.Escape)):
             for part in event.region:  # a tree is shared by all worlds: one that loads speaks for the others
                 part.root.traits["loads"] = YES
+        self.trains = self.trains or isinstance(event, ev.Backward)
         listeners = self.listeners.get(type(event))
         if listeners:
             run = Run(world.state)

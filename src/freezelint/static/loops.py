@@ -284,6 +284,12 @@ def elements(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> 
         binding, loop = inner
         start = value.key[2]
         return Tuple((Elem(loop, "index", start), binding)), loop
+    if isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] == "zip":
+        pairs = [elements(it, inner, world, node) for inner in value.key[1]]
+        known = [pair for pair in pairs if pair is not None]
+        if known and len(known) == len(pairs) and all(isinstance(inner, Params) for inner in value.key[1]):
+            return Tuple(tuple(bound for bound, _ in known)), known[0][1]
+        return None
     if isinstance(value, Ref):
         record = world.heap.get(value.serial)
         if isinstance(record, Items) and record.items and all(isinstance(i, Params) for i in record.items):

@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import branches, calls, containers, forward, modes
-from freezelint.static.attributes import attach, rebind, set_flag, wrote, wrote_on_copy
+from freezelint.static.attributes import attach, rebind, set_flag, written_into, wrote, wrote_on_copy
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import groups_of, harmless
@@ -93,6 +93,7 @@ _CUT_METHODS = {
     )
 }
 _FILLS = frozenset({"copy_", "set_", "swap_"})  # methods that put given values into a parameter
+_BLENDS = frozenset({"add_", "lerp_"})  # methods that make a copy follow another network
 _MEASURES = frozenset({"size", "dim", "numel", "stride", "data_ptr", "element_size", "register_hook", "retain_grad"})
 
 
@@ -296,9 +297,8 @@ def _on_element(it: Interpreter, owner: Elem, name: str, args: Args, node: cst.C
             return [(owner, world)]
         if name in ("detach", "clone"):
             return [(Copy(members, f".{name}()"), world)]
-        if name in _FILLS:
-            region = frozenset(p for _, p in members)
-            it.emit(world, ev.LoadWeights(site=it.place(node), lap=it.lap(world), region=region))
+        if name in _FILLS or name in _BLENDS:
+            written_into(it, frozenset(p for _, p in members), args.pos, node, world)
         return [(Elem(owner.loop, "derived"), world)]
     if owner.what == "module":
         return _on_module_element(it, owner, name, args, node, world)
@@ -427,9 +427,8 @@ def backward(it: Interpreter, loss: Value, node: cst.Call, world: World) -> None
 
 
 def _on_copy(it: Interpreter, owner: Copy, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
-    if name in _FILLS and owner.how != ".clone()":
-        region = frozenset(p for _, p in owner.members)
-        it.emit(world, ev.LoadWeights(site=it.place(node), lap=it.lap(world), region=region))
+    if name in (_FILLS | _BLENDS) and owner.how != ".clone()":
+        written_into(it, frozenset(p for _, p in owner.members), args.pos, node, world)
     if name == "requires_grad_" and owner.how == "state_dict()":
         wrote_on_copy(it, owner, name, args.get(0, "requires_grad") or Const(True), node, world)
     return [(owner if name != "numel" else Sym(("fresh", serial())), world)]

@@ -10,6 +10,8 @@ from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Const, Func, Instance, Obj
 from freezelint.static.world import World
 from freezelint.trace import events as ev
+from freezelint.trace.regions import leaves
+from freezelint.trace.state import find
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 
@@ -56,17 +58,36 @@ def _switch(
     own = _override(it, owner, world) if override else None
     if own is not None:
         return [(owner, after) for _, after in calls.inline(it, own, Args([_mode(training)]), node, world)]
+    children = _deciding(it, owner, world)
+    apart = {leaf for child, _ in children for leaf in leaves(it.region(child, world))}
     region = it.region(owner, world)
+    if apart or world.state.pinned:
+        region = frozenset(
+            part
+            for part in (leaves(region) if apart & set(leaves(region)) or world.state.pinned else region)
+            if part not in apart and find(world.state.pinned, part) is None
+        )
     if region:
         it.emit(
             world, ev.SetMode(site=it.place(node), lap=it.lap(world), region=region, training=training, by=by or name)
         )
     worlds = [world]
+    for _, func in children:
+        worlds = [after for w in worlds for _, after in calls.inline(it, func, Args([_mode(training)]), node, w)]
+    return [(owner, w) for w in worlds]
+
+
+def _deciding(it: Interpreter, owner: Obj, world: World) -> list[tuple[Obj, Func]]:
+    """The modules below that have a `train` of their own, without those below one of them: it passes the mode on."""
+    found: list[tuple[Obj, Func]] = []
+    passed: set[int] = set()
     for child in it.submodules(owner, world)[1:]:
         func = _override(it, child, world)
-        if func is not None and not any(info is func.info for info in it.running):
-            worlds = [after for w in worlds for _, after in calls.inline(it, func, Args([_mode(training)]), node, w)]
-    return [(owner, w) for w in worlds]
+        if child.serial in passed or func is None or any(info is func.info for info in it.running):
+            continue
+        found.append((child, func))
+        passed |= {below.serial for below in it.submodules(child, world)}
+    return found
 
 
 def _mode(training: Tri) -> Const:
@@ -81,6 +102,7 @@ def _override(it: Interpreter, owner: Obj, world: World) -> Func | None:
     found = classes.member(it, record.cls, "train", world)
     if found is None or not isinstance(found[0], cst.FunctionDef):
         return None
-    if len(found[0].params.params) > 2:  # a training loop called `train`
+    required = [p for p in found[0].params.params if p.default is None]
+    if len(required) > 2 or len(found[0].params.params) < 2:  # a training loop called `train`, or a TypeError
         return None
     return Func(it.function(found[1].module, found[0], found[1]), bound=owner)

@@ -37,9 +37,10 @@ class CreateModule(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoadWeights(Event):
-    """Weights were loaded into a region."""
+    """Weights were loaded into a region. `by`: load, or copy when they come from another network's parameters."""
 
     region: Region
+    by: str = "load"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,7 +120,10 @@ class AttachScheduler(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SetMode(Event):
-    """train()/eval() reached every module of `region`. `by`: train, eval, framework, attribute."""
+    """train()/eval() reached every module of `region`. `by`: train, eval, framework, attribute.
+
+    `by` is "supposed" (static only) where a class stands alone and is looked at as a model that its user will train.
+    """
 
     region: Region
     training: Tri

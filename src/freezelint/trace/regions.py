@@ -195,6 +195,15 @@ class Part:
                 return said if part is self or said is NO else UNSURE
         return UNSURE
 
+    def only(self, trait: str) -> bool:
+        """Whether the part surely holds BatchNorm (or Dropout) layers and nothing else."""
+        kinds = BATCHNORM if trait == "batchnorm" else DROPOUT
+        if self.layers is not None:
+            return bool(self.layers) and all(layer.kind in kinds for layer in self.layers.values())
+        if any(test.kind == "layer" and held and set(test.args) <= {*kinds, "_BatchNorm"} for test, held in self.tests):
+            return True
+        return bool(self.children) and all(child.only(trait) for child in self.children)
+
     @property
     def count(self) -> int | None:
         """How many parameters (tensors), where the layers are known."""

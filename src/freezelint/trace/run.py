@@ -219,9 +219,9 @@ class Run:
         held = len(leaves(some))
         return 2 * sum(c or 0 for c in counts[:held]) > sum(c or 0 for c in counts[held:])
 
-    def fact(self, name: str, part: Part) -> Fact | None:
-        """The fact itself, for its order in time (`at`)."""
-        return find(getattr(self.state, name), part)
+    def fact(self, name: str, part: Part, during: Pass | None = None) -> Fact | None:
+        """The fact itself, for its order in time (`at`) and what was true before it."""
+        return find(getattr(during or self.state, name), part)
 
     def training_passes(self, event: ev.Event) -> list[Pass]:
         """The forwards that a Backward goes back through, or that ran since the last step before a Step.
@@ -232,6 +232,69 @@ class Run:
         if isinstance(event, ev.Backward) and event.complete is YES:
             return [state.passes[use.serial] for use in event.uses if use.serial in state.passes]
         return [ran for ran in state.passes.values() if ran.at >= state.step_at]
+
+    def trained(self, event: ev.Event) -> dict[Part, Pass]:
+        """Every leaf that ran for training, with the pass that ran it last: an inner pass tells more than the outer."""
+        found: dict[Part, Pass] = {}
+        for ran in sorted(self.training_passes(event), key=lambda ran: ran.at):
+            found.update(dict.fromkeys(leaves(ran.event.region), ran))
+        return found
+
+    def went_back(self) -> bool:
+        """Whether a backward was seen since the last step."""
+        return self.state.backward_at >= self.state.step_at
+
+    def trained_before(self, part: Part, during: Pass) -> Pass | None:
+        """A pass that trained this leaf in train mode, before it was put in the mode of `during`; None if none did."""
+        fact = find(during.mode, part)
+        for ran in self.state.passes.values():
+            if (
+                fact is not None
+                and ran.at < fact.at
+                and ran.event.serial in self.state.taught
+                and any(above in ran.event.region for above in part.above())
+                and self.mode(part, during=ran) is YES
+            ):
+                return ran
+        return None
+
+    def supposed(self) -> dict[Part, Pass]:
+        """Every leaf that ran after the supposed train() of a class that stands alone, with that pass."""
+        found: dict[Part, Pass] = {}
+        for ran in self.state.passes.values():
+            for leaf in leaves(ran.event.region):
+                switched = self.last(ev.SetMode, leaf, during=ran)
+                if switched is not None and switched.by == "supposed":
+                    found[leaf] = ran
+                else:
+                    found.pop(leaf, None)
+        return found
+
+    def stilled(self, part: Part, during: Pass) -> ev.SetMode | None:
+        """The eval() of this leaf (and of less than the whole model) that a wider train() has undone by then."""
+        fact = self.fact("mode", part, during)
+        if fact is None or fact.value is not YES or fact.was is not NO or not isinstance(fact.event, ev.SetMode):
+            return None
+        before = fact.former
+        if not isinstance(before, ev.SetMode) or before.by == "framework":
+            return None
+        inner, outer = set(leaves(before.region)), set(leaves(fact.event.region))
+        return before if inner < outer else None
+
+    def copies(self, part: Part) -> bool:
+        """Whether a leaf's weights follow those of another network: a momentum encoder, an EMA, a target network."""
+        fact = find(self.state.weights, part)
+        event = fact.event if fact else None
+        if isinstance(event, ev.LoadWeights):
+            return event.by == "copy"
+        return isinstance(event, ev.CreateModule) and event.kind == "copy"
+
+    def momentary(self, part: Part) -> bool:
+        """Whether a leaf was frozen for this step only, as a GAN's discriminator is: its optimizer existed before."""
+        fact = find(self.state.grad, part)
+        if fact is None or fact.at < self.state.step_at:
+            return False
+        return any(held.at < fact.at for held in self.holders(part))
 
     def cut(self, part: Part) -> ev.Cut | None:
         """Where the way from a leaf to every loss so far was cut; None when a gradient reached it, or nothing was."""

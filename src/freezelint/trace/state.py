@@ -25,6 +25,7 @@ class Fact:
     event: ev.Event = field(compare=False)
     at: int = field(compare=False, default=0)
     was: Any = field(compare=False, default=None)  # the value before, None when nothing was known
+    former: ev.Event | None = field(compare=False, default=None)  # and the event behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +96,13 @@ def told(facts: Facts, region: Iterable[Part], fact: Fact) -> dict[Part, Fact]:
     """`facts` with `fact` for everything in `region`."""
     new = dict(facts)
     for part in region:
-        former = find(facts, part)
-        if former is not None:
-            fact = replace(fact, was=former.value)
-        elif fact.was is not None:
-            fact = replace(fact, was=None)
         if part.children:
             for below in part.below():
-                new.pop(below, None)
-        new[part] = fact
+                own = new.pop(below, None)
+                if own is not None and own.value != fact.value:  # what changes below keeps what it was
+                    new[below] = replace(fact, was=own.value, former=own.event)
+        former = find(facts, part)
+        new[part] = fact if former is None else replace(fact, was=former.value, former=former.event)
     return new
 
 
@@ -119,6 +118,7 @@ class State:
     joined: Facts = field(default_factory=dict)  # parts that replaced others, by ReplaceSubmodule
     left: Facts = field(default_factory=dict)  # parts that were replaced
     wrapped: Facts = field(default_factory=dict)
+    pinned: Facts = field(default_factory=dict)  # parts whose own `train` was replaced: a mode call passes them by
     gradient: Facts = field(default_factory=dict)  # parts a backward reached
     clipped: Facts = field(default_factory=dict, compare=False)
     zeroed: Facts = field(default_factory=dict, compare=False)  # parts whose gradients a module's zero_grad() dropped
@@ -131,6 +131,8 @@ class State:
     steps: tuple[ev.Step, ...] = field(default=(), compare=False)
     step_at: int = field(default=0, compare=False)
     began: int | None = field(default=None, compare=False)  # the moment of the first step
+    backward_at: int = field(default=-1, compare=False)
+    taught: frozenset[int] = field(default=frozenset(), compare=False)  # the forwards that a backward went through
 
     def apply(self, event: ev.Event) -> State:
         """The state after `event`."""
@@ -168,6 +170,12 @@ def _replace(s: State, e: ev.ReplaceSubmodule) -> dict[str, Any]:
 
 def _set_mode(s: State, e: ev.SetMode) -> dict[str, Any]:
     return {"mode": told(s.mode, e.region, Fact(e.training, e, s.clock))}
+
+
+def _wrote(s: State, e: ev.WroteAttribute) -> dict[str, Any]:
+    if e.target == "module" and e.name == "train":
+        return {"pinned": told(s.pinned, e.region, Fact(True, e, s.clock))}
+    return {}
 
 
 def _build(s: State, e: ev.BuildOptimizer) -> dict[str, Any]:
@@ -219,19 +227,21 @@ def _forward(s: State, e: ev.Forward) -> dict[str, Any]:
 
 
 def _backward(s: State, e: ev.Backward) -> dict[str, Any]:
-    gradient, cut = s.gradient, s.cut
+    gradient, cut, taught = s.gradient, s.cut, set(s.taught)
     if e.complete is not YES:  # something more may have gone in: whatever ran with gradients may have got one
         for ran in s.passes.values():
             if ran.at >= s.step_at and ran.recording is not NO:
+                taught.add(ran.event.serial)
                 gradient = told(gradient, _requiring(ran), Fact(UNSURE, e, s.clock))
     for use, ran in ((use, s.passes[use.serial]) for use in e.uses if use.serial in s.passes):
         if use.cut is None and ran.recording is not NO:
+            taught.add(use.serial)
             gradient = told(gradient, _requiring(ran), Fact(ran.recording, e, s.clock))
         elif e.complete is YES:
             why = use.cut or (ev.Cut(f"torch.{ran.switched.kind}()", ran.switched.site) if ran.switched else None)
             if why:
                 cut = told(cut, ran.event.region, Fact(why, e, s.clock))
-    return {"gradient": gradient, "cut": cut}
+    return {"gradient": gradient, "cut": cut, "taught": frozenset(taught), "backward_at": s.clock}
 
 
 def _requiring(ran: Pass) -> Iterable[Part]:
@@ -284,6 +294,7 @@ _APPLY: dict[type, Callable[[State, Any], dict[str, Any]]] = {
     ev.SetRequiresGrad: _set_grad,
     ev.ReplaceSubmodule: _replace,
     ev.SetMode: _set_mode,
+    ev.WroteAttribute: _wrote,
     ev.BuildOptimizer: _build,
     ev.AddParamGroup: _add_group,
     ev.AttachScheduler: _attach,
@@ -307,7 +318,7 @@ def joined(first: State, second: State) -> State:
     for name in ("grad", "mode"):
         changes[name] = _agreed(getattr(first, name), getattr(second, name), UNSURE)
     changes["weights"] = _agreed(first.weights, second.weights, "unsure")
-    for name in ("escaped", "joined", "left", "wrapped", "gradient"):
+    for name in ("escaped", "joined", "left", "wrapped", "pinned", "gradient"):
         changes[name] = {**getattr(second, name), **getattr(first, name)}
     changes["cut"] = {p: f for p, f in first.cut.items() if p in second.cut}
     optimizers = dict(second.optimizers)
