@@ -64,7 +64,11 @@ def fresh(text: str = "", kind: str = "") -> Sym:
 
 def source(it: Interpreter, node: cst.CSTNode) -> str:
     """The source of a small node on one line."""
-    return " ".join(it.scope.module.tree.code_for_node(node).split())
+    module = it.scope.module
+    text = module.sources.get(id(node))
+    if text is None:
+        text = module.sources[id(node)] = " ".join(module.tree.code_for_node(node).split())
+    return text
 
 
 def label(it: Interpreter, value: Value, name: str, world: World) -> None:
@@ -97,15 +101,24 @@ def _name(it: Interpreter, node: cst.Name, world: World) -> Outcomes:
 
 
 def _number(it: Interpreter, node: Any, world: World) -> Outcomes:
-    try:
-        return [(Const(node.evaluated_value), world)]
-    except (ValueError, SyntaxError):
-        return [(unknown(node), world)]
+    return [(_literal(it, node, (int, float, complex)), world)]
+
+
+def _literal(it: Interpreter, node: Any, kinds: type | tuple[type, ...]) -> Value:
+    """The value of a literal; libcst compiles it anew each time it is asked, so it is kept."""
+    constants = it.scope.module.constants
+    value: Value | None = constants.get(id(node))
+    if value is None:
+        try:
+            evaluated = node.evaluated_value
+        except (ValueError, SyntaxError):
+            evaluated = None
+        value = constants[id(node)] = Const(evaluated) if isinstance(evaluated, kinds) else unknown(node)
+    return value
 
 
 def _string(it: Interpreter, node: Any, world: World) -> Outcomes:
-    value = node.evaluated_value
-    return [(Const(value) if isinstance(value, str) else unknown(node), world)]
+    return [(_literal(it, node, str), world)]
 
 
 def _formatted(it: Interpreter, node: cst.FormattedString, world: World) -> Outcomes:

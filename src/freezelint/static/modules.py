@@ -57,6 +57,8 @@ class Module:
     tree: cst.Module
     bound: dict[str, list[Any]] = field(default_factory=dict)
     stars: list[cst.ImportFrom] = field(default_factory=list)
+    constants: dict[int, Any] = field(default_factory=dict)  # by id of the literal's node
+    sources: dict[int, str] = field(default_factory=dict)  # by id of the node
     settled: dict[str, Any] = field(default_factory=dict)  # names whose value is the same in every world
     functions: dict[int, FunctionInfo] = field(default_factory=dict)
     classes: dict[int, ClassInfo] = field(default_factory=dict)

@@ -336,13 +336,17 @@ def joined(first: State, second: State) -> State:
     )
 
 
-def _agreed(first: Facts, second: Facts, unsure: Any) -> dict[Part, Fact]:
+def _agreed(first: Facts, second: Facts, unsure: Any) -> Facts:
+    if first is second:
+        return first
     merged: dict[Part, Fact] = {}
     for part in {**first, **second}:
-        here, there = find(first, part), find(second, part)
+        here, there = first.get(part), second.get(part)
+        if here is not there:
+            here, there = here or find(first, part), there or find(second, part)
         known = here or there
         assert known is not None
-        agree = here is not None and there is not None and here.value == there.value
+        agree = here is there or (here is not None and there is not None and here.value == there.value)
         merged[part] = known if agree else replace(known, value=unsure)
     return merged
 
