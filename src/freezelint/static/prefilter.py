@@ -9,21 +9,41 @@ from __future__ import annotations
 
 import re
 
-_TOKENS = re.compile(
-    r"""
-    [Rr]equire[sd]?_?[Gg]rads? | [Rr]equires?d?_grads?          # a flag, well or badly spelt
-  | \.backward\b | \bbackward\( | \.step\( | \btraining_step\b | manual_backward | \.fit\( | Trainer\(
-  | \boptim\.[A-Z] | \b(?:SGD|Adam|AdamW|RMSprop)\(                        # who is held
-  | ^[ \t]*[\w.\[\]'"]+\.(?:eval|train)[ \t]*(?:;|\#|$)             # a mode named and not called
-  | \.training[ \t]*=(?!=) | \b(?:train|eval)[ \t]*=[ \t]*(?:lambda|\w)
-  | ^[ \t]*torch\.(?:no_grad|inference_mode|enable_grad|set_grad_enabled)\b
-  | @(?:torch\.)?(?:no_grad|inference_mode)\b[^\n]*\n(?:[ \t]*@[^\n]*\n)*
-    [ \t]*(?:async[ ]+)?def[ ]+(?:forward|training_step|__call__)\b       # no gradient where one is needed
-  | ^[ \t]+def[ ]+(?:train|eval)\b
-  | \.(?:fc|classifier|head|heads|last_linear|_fc|top)(?:\[[^\]]*\])?[ \t]*=[ \t]*  # a new head
-    [\w.]*\b(?:nn|Sequential|Linear|Conv2d)\b
-    """,
-    re.MULTILINE | re.VERBOSE,
+# (a needle that is quick to look for, what it has to be part of; None when the needle says it all)
+_SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
+    (needle, re.compile(pattern, re.MULTILINE) if pattern else None)
+    for needle, pattern in (
+        # a flag that is written, well or badly spelt
+        (
+            "equire",
+            r"\.\w?[Rr]equire[sd]?_?[Gg]rads?_?[ \t]*[=(:]|[\"']requires?d?_grads?[\"']"
+            r"|^[^\n#]*\.requires?_grads?_?[ \t]*$",
+        ),
+        ("Require", r"\.[Rr]equires?_?[Gg]rad"),
+        ("backward", r"\.backward\b|\bbackward\("),
+        (".step(", None),
+        ("training_step", None),
+        (".fit(", None),
+        ("Trainer(", None),
+        ("optim.", r"\boptim\.[A-Z]"),
+        ("Adam", r"\bAdamW?\("),
+        ("SGD(", None),
+        # a mode named and not called, or assigned
+        (".eval", r"^[ \t]*[\w.\[\]'\"]+\.eval[ \t]*(?:;|#|$)|\.eval[ \t]*=(?!=)"),
+        (".train", r"^[ \t]*[\w.\[\]'\"]+\.train[ \t]*(?:;|#|$)|\.train(?:ing)?[ \t]*=(?!=)"),
+        ("def train(", r"^[ \t]+(?:async[ ]+)?def[ ]+train\("),
+        ("def eval(", r"^[ \t]+(?:async[ ]+)?def[ ]+eval\("),
+        # a grad mode as a statement
+        ("torch.no_grad", r"^[ \t]*torch\.no_grad\b"),
+        ("torch.inference_mode", r"^[ \t]*torch\.inference_mode\b"),
+        ("torch.enable_grad", r"^[ \t]*torch\.enable_grad\b"),
+        ("set_grad_enabled", r"^[ \t]*[\w.]*set_grad_enabled\("),
+        # a new head on somebody else's model
+        *(
+            (f".{head}", rf"(?<!\bself)\.{head}(?:\[[^\]\n]*\])?[ \t]*=[ \t]*[\w.]*\b(?:nn|Sequential|Linear|Conv2d)\b")
+            for head in ("fc", "classifier", "head", "last_linear", "_fc")
+        ),
+    )
 )
 
 _TOP = re.compile(r"^(?:async[ ]+def|def|class)[ ]+(\w+)", re.MULTILINE)
@@ -32,7 +52,7 @@ _METHOD = re.compile(r"^[ \t]+(?:async[ ]+def|def)[ ]+(\w+)", re.MULTILINE)
 
 def matters(text: str) -> bool:
     """Whether something in a text is a reason to run it."""
-    return bool(_TOKENS.search(text))
+    return any(needle in text and (sign is None or sign.search(text)) for needle, sign in _SIGNS)
 
 
 def is_script(text: str) -> bool:
