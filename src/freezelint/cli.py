@@ -186,6 +186,54 @@ def _colored(choice: str) -> bool:
 
 
 @cli.command()
+@click.argument("target", metavar="SCRIPT|FACTORY")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]…")
+@click.option("--steps", type=click.IntRange(min=1), default=3, show_default=True, help="Steps of each optimizer.")
+@click.option(
+    "--until",
+    type=click.Choice(["steps", "epoch", "end"]),
+    default="steps",
+    show_default=True,
+    help="Stop after --steps; after one epoch and --steps of the next; or never.",
+)
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="End the program after so many seconds.")
+@_names("--select", "Only these rules or groups of rules, whatever the configuration says.")
+@_names("--ignore", "Not these rules or groups of rules.")
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--isolated", is_flag=True, help="Ignore every pyproject.toml.")
+@click.option("--trace", is_flag=True, help="Print the training events of the run, on standard error.")
+@click.option("--quiet", "-q", is_flag=True, help="No source and no story, only verdicts.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+def confirm(target: str, arguments: tuple[str, ...], **options: Any) -> int:
+    """Run a training script for a few steps, and say of every finding whether it is true.
+
+    The script runs as it is, with ARGS as its own arguments. Every finding of `check` is confirmed, refuted, not
+    reached or could not be judged, with numbers from the run.
+
+    Exit status: 0 nothing confirmed, 1 something confirmed, 2 could not judge, or wrong use.
+    """
+    from freezelint import config as settings
+    from freezelint import confirm as confirming
+    from freezelint.report.base import Style
+
+    try:
+        config = settings.Config() if options["isolated"] else settings.find(_common_folder([Path(target)]))
+        config = config.overridden(select=options["select"], ignore=options["ignore"])
+        request = confirming.Request(
+            target,
+            arguments,
+            steps=options["steps"],
+            until=options["until"],
+            timeout=options["timeout"],
+            output_format=options["output_format"],
+            trace=_print_trace if options["trace"] else None,
+        )
+        return confirming.confirm(request, config, Style(_colored(options["color"]), options["quiet"]))
+    except (settings.ConfigError, confirming.CannotRun) as error:
+        raise WrongUse(str(error)) from None
+
+
+@cli.command()
 @click.argument("slug")
 def explain(slug: str) -> None:
     """Show the page of a rule."""

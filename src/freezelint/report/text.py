@@ -23,15 +23,20 @@ UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
 def render(report: Report, style: Style) -> Iterator[str]:
     """One block a finding, then the statistics if they are wanted, then one line that sums up."""
     for finding in report.findings:
-        yield from _headline(finding, style)
-        if not style.brief:
-            yield from _story(finding, report, style)
-            yield "\n"
+        yield from block(finding, report, style)
     if style.statistics:
         for rule, count in report.statistics():
             yield f"{count:>6}  {rule}\n"
     if not style.brief:
         yield summary(report) + "\n"
+
+
+def block(finding: Finding, report: Report, style: Style) -> Iterator[str]:
+    """One finding: its headline, and its story unless the style is brief."""
+    yield from _headline(finding, style)
+    if not style.brief:
+        yield from _story(finding, report, style)
+        yield "\n"
 
 
 def summary(report: Report) -> str:

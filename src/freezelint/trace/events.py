@@ -181,10 +181,12 @@ class Use:
 class Backward(Event):
     """`.backward()` of something that came from `uses`; `complete` is UNSURE when more may have gone in.
 
-    `forced` is the place where a missing graph was papered over by `requires_grad = True`.
+    `forced` is the place where a missing graph was papered over by `requires_grad = True`. `reached` (live only: source
+    cannot tell) are the leaves that have a gradient afterwards.
     """
 
     uses: frozenset[Use]
+    reached: Region | None = None
     complete: Tri = YES
     forced: Any = None
     label: str = "loss"

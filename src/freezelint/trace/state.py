@@ -227,6 +227,8 @@ def _forward(s: State, e: ev.Forward) -> dict[str, Any]:
 
 
 def _backward(s: State, e: ev.Backward) -> dict[str, Any]:
+    if e.reached is not None:
+        return _measured(s, e, e.reached)
     gradient, cut, taught = s.gradient, s.cut, set(s.taught)
     if e.complete is not YES:  # something more may have gone in: whatever ran with gradients may have got one
         for ran in s.passes.values():
@@ -255,6 +257,21 @@ def _clip(s: State, e: ev.ClipGradients) -> dict[str, Any]:
 
 def _zero(s: State, e: ev.ZeroGrad) -> dict[str, Any]:
     return {"zeroed": told(s.zeroed, e.region, Fact(e.set_to_none, e, s.clock))} if e.region else {}
+
+
+def _measured(s: State, e: ev.Backward, reached: Region) -> dict[str, Any]:
+    """A backward of a running program: which parts have a gradient now was read, and need not be inferred."""
+    cut, taught = s.cut, set(s.taught)
+    for use, ran in ((use, s.passes[use.serial]) for use in e.uses if use.serial in s.passes):
+        why = use.cut
+        if ran.recording is NO and ran.switched:
+            why = why or ev.Cut(f"torch.{ran.switched.kind}()", ran.switched.site)
+        elif ran.recording is YES:
+            taught.add(use.serial)
+        if why is not None:
+            cut = told(cut, [part for part in leaves(ran.event.region) if part not in reached], Fact(why, e, s.clock))
+    gradient = told(s.gradient, reached, Fact(YES, e, s.clock))
+    return {"gradient": gradient, "cut": cut, "taught": frozenset(taught), "backward_at": s.clock}
 
 
 def _step(s: State, e: ev.Step) -> dict[str, Any]:

@@ -1,0 +1,302 @@
+"""What a run says about a finding: confirmed, refuted, not reached, or could not judge; with numbers.
+
+The same rules listen to the run, so most verdicts are: the rule saw its fault at the same place, or it did not although
+the line was run and what the rule waits for came after it. The tables below say what goes for the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from freezelint.finding import Finding, Site
+from freezelint.live.launch import Ran
+from freezelint.live.measure import Numbers
+from freezelint.trace import events as ev
+from freezelint.trace.check import Rule
+from freezelint.trace.regions import Part, describe
+from freezelint.trace.tri import YES
+
+CONFIRMED, REFUTED = "confirmed", "refuted"
+NOT_REACHED, UNJUDGED = "not reached", "could not judge"
+
+# A line that is meant to do one of these things, and does none: that it ran without any is the proof.
+EXPECTED_EFFECT: Mapping[str, tuple[str, ...]] = {
+    "misspelled-requires-grad": ("SetRequiresGrad",),
+    "requires-grad-on-module": ("SetRequiresGrad",),
+    "requires-grad-not-set": ("SetRequiresGrad",),
+    "freeze-detached-copy": ("SetRequiresGrad",),
+    "mode-not-called": ("SetMode",),
+    "no-grad-no-effect": ("EnterGradMode",),
+}
+
+# Rules about code that raises: the exception on one of their lines is the proof.
+RAISES = frozenset(
+    {
+        "scheduler-misses-added-group",
+        "empty-optimizer",
+        "duplicate-param-group",
+        "params-list-of-generator",
+        "no-grad-training-forward",
+        "inference-tensor-in-training",
+        "broken-train-override",
+        "requires-grad-not-set",
+        "optimizer-over-frozen",
+        "unfreeze-after-ddp",
+        "resume-order",
+    }
+)
+
+# Events that only source can show: a rule that listens to nothing else has no ear in a run.
+ONLY_IN_SOURCE = (ev.TakeParams, ev.UseParams, ev.Escape, ev.NamedButNotCalled, ev.OverrodeTrain, ev.SelectNames)
+
+# Rules whose place is the optimizer, and whose matter is what it does not hold.
+ABOUT_UNHELD = frozenset({"optimizer-subset-rest-unfrozen", "module-missing-from-optimizer"})
+
+# Which numbers speak for or against a rule, by its group.
+SHOWN: Mapping[str, tuple[str, ...]] = {
+    "mode": ("requires_grad", "forwards", "drift"),
+    "noop": ("requires_grad", "weight_change"),
+    "optimizer": ("optimizers", "gradient", "weight_change", "state"),
+    "gradient": ("requires_grad", "gradient", "weight_change"),
+    "wrappers": ("requires_grad", "optimizers", "gradient", "weight_change"),
+}
+EVERYTHING = ("requires_grad", "optimizers", "gradient", "weight_change", "forwards", "drift")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A finding and what the run says about it. `why` is one sentence, `evidence` the numbers."""
+
+    finding: Finding
+    verdict: str
+    why: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def judge(findings: Iterable[Finding], rules: Mapping[str, Rule], ran: Ran) -> tuple[list[Judged], list[Judged]]:
+    """A verdict on every finding, and the faults that only the run shows."""
+    live = ran.recorder.findings()
+    judged, met = [], set()
+    for finding in findings:
+        same = [number for number, other in enumerate(live) if _same(finding, other)]
+        met.update(same)
+        judged.append(_judge(finding, rules.get(finding.rule), [live[number] for number in same], ran))
+    alone = [
+        Judged(other, CONFIRMED, "seen in the run", evidence(other, rules.get(other.rule), ran))
+        for number, other in enumerate(live)
+        if number not in met
+    ]
+    return judged, alone
+
+
+def _same(finding: Finding, live: Finding) -> bool:
+    """Whether both witnesses speak of one fault: a line of the one's is the place of the other's."""
+    if finding.rule != live.rule:
+        return False
+    return _on(live.site, finding.site) or any(_on(live.site, step) for step in finding.related)
+
+
+def _on(point: Site, stretch: Site) -> bool:
+    return point.path == stretch.path and stretch.line <= point.line <= max(stretch.line, stretch.end_line)
+
+
+def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -> Judged:
+    site = finding.site
+    numbers = evidence(finding, rule, ran)
+    reached = ran.visits.first(site.path, site.line)
+    if live:
+        where = "" if _on(live[0].site, site) else f", at line {live[0].site.line}"
+        return Judged(finding, CONFIRMED, f"the run shows the same{where}", numbers)
+    if ran.failed and finding.rule in RAISES and _raised(finding, ran):
+        error = ran.error
+        return Judged(finding, CONFIRMED, f"it raised {type(error).__name__}: {_first_line(error)}", numbers)
+    if reached is None:
+        return Judged(finding, NOT_REACHED, f"line {site.line} did not run before the program ended", numbers)
+    effects = EXPECTED_EFFECT.get(finding.rule)
+    if effects is not None:
+        done = ran.recorder.effects.get((site.path, site.line), set())
+        if done & set(effects):
+            return Judged(finding, REFUTED, f"line {site.line} ran, and it did have its effect", numbers)
+        return Judged(finding, CONFIRMED, f"line {site.line} ran, and it changed nothing", numbers)
+    if rule is None or rule.sides == "static" or all(kind in ONLY_IN_SOURCE for kind in rule.on):
+        return Judged(finding, UNJUDGED, f"line {site.line} ran; a run does not show this fault by itself", numbers)
+    if any(kind in (ev.Step, ev.Backward) for kind in rule.on) and ran.recorder.steps <= reached:
+        return Judged(finding, NOT_REACHED, f"line {site.line} ran, but no training step came after it", numbers)
+    if ran.recorder.trouble:
+        return Judged(finding, UNJUDGED, f"the recorder had trouble: {ran.recorder.trouble[0]}", numbers)
+    return Judged(finding, REFUTED, f"line {site.line} ran, {_steps(ran)}, and the fault did not appear", numbers)
+
+
+def _raised(finding: Finding, ran: Ran) -> bool:
+    return any((site.path, site.line) in ran.raised_at for site in (finding.site, *finding.related))
+
+
+def _first_line(error: BaseException | None) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
+
+
+def _steps(ran: Ran) -> str:
+    steps = ran.recorder.steps
+    return "one step was taken" if steps == 1 else f"{steps} steps were taken"
+
+
+# Numbers ------------------------------------------------------------------------------------------------------------
+
+
+def evidence(finding: Finding, rule: Rule | None, ran: Ran) -> dict[str, Any]:
+    """What was measured of the parameters that a finding is about; empty when no event names any."""
+    recorder = ran.recorder
+    parts: set[Part] = set()
+    for site in (finding.site, *finding.related):
+        for line in range(site.line, max(site.line, site.end_line) + 1):
+            parts |= recorder.touched.get((site.path, line), set())
+        if parts:
+            break
+    if finding.rule in ABOUT_UNHELD:
+        roots = {part.root for part in parts}
+        parts = {p for p in recorder.forest.leaves if p.root in roots and recorder.measures.of[p].group is None}
+    if rule is not None and rule.group == "mode":
+        parts = {part for part in parts if part.has("batchnorm") is YES or part.has("dropout") is YES} or parts
+    numbers = {part: recorder.measures.of[part] for part in parts if part in recorder.measures.of}
+    return summed(numbers) if numbers else {}
+
+
+def summed(numbers: Mapping[Part, Numbers]) -> dict[str, Any]:
+    """The numbers of several leaves as one record."""
+    params = {part: n for part, n in numbers.items() if n.elements}
+    looked = [n for n in params.values() if n.steps]
+    norms = [n.gradient for n in params.values() if n.gradient is not None]
+    changes = [n.change for n in params.values() if n.change is not None]
+    drifting = {part: n for part, n in numbers.items() if n.drift_mean or n.drift_var}
+    still = [n for n in numbers.values() if n.drift_mean is not None]
+    record: dict[str, Any] = {
+        "parts": describe(numbers),
+        "parameters": len(params),
+        "elements": sum(n.elements for n in params.values()),
+        "bytes": sum(n.bytes for n in params.values()),
+        "requires_grad": sum(n.requires_grad is True for n in params.values()),
+    }
+    if looked:
+        record["gradient"] = {
+            "parameters": sum(n.with_gradient > 0 for n in looked),
+            "steps": max(n.steps for n in looked),
+            "norm": math.sqrt(sum(x * x for x in norms)) if norms else None,
+        }
+    if changes:
+        record["weight_change"] = {"parameters": sum(c > 0 for c in changes), "largest": max(changes)}
+    record["optimizers"] = sorted({n.group for n in params.values() if n.group is not None})
+    record["held"] = sum(n.group is not None for n in params.values())
+    record["state_bytes"] = sum(n.state for n in params.values())
+    if any(n.in_train or n.in_eval for n in numbers.values()):
+        record["forwards"] = {
+            "train": max(n.in_train for n in numbers.values()),
+            "eval": max(n.in_eval for n in numbers.values()),
+        }
+    if drifting or still:
+        layers = sorted({_layer(part) for part in drifting})
+        record["drift"] = {
+            "layers": layers,
+            "running_mean": max((n.drift_mean or 0.0 for n in drifting.values()), default=0.0),
+            "running_var": max((n.drift_var or 0.0 for n in drifting.values()), default=0.0),
+        }
+    return record
+
+
+def _layer(part: Part) -> str:
+    layer = next(iter(part.layers or {}), "")
+    return f"{part.root.label}.{layer}".rstrip(".")
+
+
+def in_words(record: Mapping[str, Any], group: str) -> str:
+    """The numbers of a record that matter to a rule of this group, as one line."""
+    if not record:
+        return ""
+    words = [f"`{record['parts']}`: {_count(record['parameters'], 'parameter')} ({_size(record['bytes'])})"]
+    for key in SHOWN.get(group, EVERYTHING):
+        said = _WORDS[key](record)
+        if said:
+            words.append(said)
+    return ", ".join(words)
+
+
+def _requires_grad(record: Mapping[str, Any]) -> str:
+    on, of = record["requires_grad"], record["parameters"]
+    return f"{'all' if on == of else 'none' if not on else f'{on} of {of}'} with requires_grad" if of else ""
+
+
+def _gradient(record: Mapping[str, Any]) -> str:
+    gradient = record.get("gradient")
+    if gradient is None:
+        return ""
+    if not gradient["parameters"]:
+        return f".grad is None at each of {_count(gradient['steps'], 'step')}"
+    norm = "" if gradient["norm"] is None else f" (norm {gradient['norm']:.3g})"
+    return f"a gradient for {gradient['parameters']} of them{norm}"
+
+
+def _weight_change(record: Mapping[str, Any]) -> str:
+    change = record.get("weight_change")
+    if change is None:
+        return ""
+    if not change["parameters"]:
+        return "weight change exactly 0"
+    return f"weights of {change['parameters']} changed by up to {change['largest']:.3g}"
+
+
+def _optimizers(record: Mapping[str, Any]) -> str:
+    if not record["parameters"]:
+        return ""
+    if not record["held"]:
+        return "in no optimizer"
+    return f"{record['held']} held by {', '.join(record['optimizers'])}"
+
+
+def _state(record: Mapping[str, Any]) -> str:
+    return f"{_size(record['state_bytes'])} of optimizer state" if record["held"] else ""
+
+
+def _forwards(record: Mapping[str, Any]) -> str:
+    forwards = record.get("forwards")
+    if forwards is None:
+        return "no recorded forward"
+    return f"{forwards['train']} recorded forwards in train mode and {forwards['eval']} in eval mode"
+
+
+def _drift(record: Mapping[str, Any]) -> str:
+    drift = record.get("drift")
+    if drift is None:
+        return ""
+    if not drift["layers"]:
+        return "running statistics unchanged"
+    more = len(drift["layers"]) - 3
+    names = ", ".join(drift["layers"][:3]) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"running_mean moved by up to {drift['running_mean']:.3g} and running_var by up to "
+        f"{drift['running_var']:.3g} ({names})"
+    )
+
+
+_WORDS = {
+    "requires_grad": _requires_grad,
+    "gradient": _gradient,
+    "weight_change": _weight_change,
+    "optimizers": _optimizers,
+    "state": _state,
+    "forwards": _forwards,
+    "drift": _drift,
+}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} GB"

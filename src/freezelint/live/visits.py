@@ -1,0 +1,145 @@
+"""Whether a line was run: a mark before each statement that a finding names, in the compiled code only.
+
+Files on disk stay as they are, line numbers too; a file without findings is not touched at all.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib.machinery
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import CodeType, ModuleType
+from typing import Any
+
+from freezelint.live.hooks import is_compiling
+
+MARK = "__freezelint_ran__"
+
+
+class Visits:
+    """Marks the lines of findings while it is active, and knows which of them were run."""
+
+    def __init__(self, lines: Mapping[str, Iterable[int]], clock: Callable[[], int] = lambda: 0) -> None:
+        self._clock = clock
+        self.lines = {os.path.realpath(path): sorted(set(numbers)) for path, numbers in lines.items()}
+        self._seen: dict[tuple[str, int], int] = {}
+        self._marked: list[tuple[str, int]] = []
+        self._finder = _Finder(self)
+
+    def start(self) -> None:
+        """Mark what is compiled or imported from now on."""
+
+        def ran(number: int, seen: Any = self._seen, marked: Any = self._marked, clock: Any = self._clock) -> None:
+            if not is_compiling():
+                seen.setdefault(marked[number], clock())
+
+        setattr(builtins, MARK, ran)
+        sys.meta_path.insert(0, self._finder)
+
+    def stop(self) -> None:
+        """Mark no more. Marked code that is still around finds a name that does nothing."""
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+        setattr(builtins, MARK, _nothing)
+
+    def first(self, path: str, line: int) -> int | None:
+        """What the clock said when this line was first run; None when it was not."""
+        return self._seen.get((os.path.realpath(path), line))
+
+    def compile(self, source: bytes | str, path: str) -> CodeType:
+        """Compile a file with its marks."""
+        lines = self.lines.get(os.path.realpath(path), [])
+        if not lines:
+            code: CodeType = compile(source, path, "exec", dont_inherit=True)
+            return code
+        tree = ast.parse(source, path)
+        for line in lines:
+            number = len(self._marked)
+            self._marked.append((os.path.realpath(path), line))
+            _mark(tree, line, number)
+        marked: CodeType = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+        return marked
+
+
+def _nothing(number: int) -> None:
+    """What a mark calls once nobody asks."""
+
+
+def _mark(tree: ast.Module, line: int, number: int) -> None:
+    """Put a mark before the innermost statement that `line` belongs to."""
+    body: list[ast.stmt] = tree.body
+    place: tuple[list[ast.stmt], int] | None = None
+    while True:
+        index = next((i for i, statement in enumerate(body) if _covers(statement, line)), None)
+        if index is None:
+            break
+        statement = body[index]
+        place = (body, index)
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and line <= statement.lineno:
+            start = 1 if ast.get_docstring(statement, clean=False) is not None else 0
+            place = (statement.body, start)  # a decorator or a signature matters when the function runs
+            break
+        inner = [b for b in _bodies(statement) if any(_covers(s, line) for s in b)]
+        if not inner:
+            break
+        body = inner[0]
+    if place is None:
+        return
+    body, index = place
+    before = body[min(index, len(body) - 1)]
+    mark = ast.Expr(ast.Call(ast.Name(MARK, ast.Load()), [ast.Constant(number)], []))
+    for node in ast.walk(mark):
+        if isinstance(node, (ast.expr, ast.stmt)):
+            ast.copy_location(node, before)
+            node.end_lineno, node.end_col_offset = before.lineno, before.col_offset
+    body.insert(index, mark)
+
+
+def _covers(statement: ast.stmt, line: int) -> bool:
+    return _first(statement) <= line <= (statement.end_lineno or statement.lineno)
+
+
+def _first(statement: ast.stmt) -> int:
+    first: int = statement.lineno
+    return min([first, *(int(d.lineno) for d in getattr(statement, "decorator_list", ()))])
+
+
+def _bodies(statement: ast.stmt) -> list[list[ast.stmt]]:
+    found = [getattr(statement, name, None) or [] for name in ("body", "orelse", "finalbody")]
+    found += [handler.body for handler in getattr(statement, "handlers", ())]
+    found += [case.body for case in getattr(statement, "cases", ())]
+    return [body for body in found if isinstance(body, list)]
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Loads a module with marks, past the cache of compiled files."""
+
+    visits: Visits
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        path = self.get_filename(fullname)
+        return self.visits.compile(self.get_data(path), path)
+
+
+class _Finder:
+    """Finds modules as usual, and gives those with findings the loader that marks."""
+
+    def __init__(self, visits: Visits) -> None:
+        self.visits = visits
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The spec of a module that has lines to mark; None for every other."""
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or not spec.origin or os.path.realpath(spec.origin) not in self.visits.lines:
+            return None
+        if not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            return None
+        loader = _Loader(spec.loader.name, spec.loader.path)
+        loader.visits = self.visits
+        spec.loader = loader
+        return spec
