@@ -54,11 +54,12 @@ def confirm(request: Request, config: Config, style: Style) -> int:
         raise CannotRun(f"{request.target} is no file: name a Python script, or a factory as pkg.module:function")
     if path.suffix == ".ipynb":
         raise CannotRun(f"{request.target} is a notebook: save its code as a script, or confirm a factory")
+    try:
+        compile(path.read_bytes(), path, "exec", dont_inherit=True)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise CannotRun(f"{path} cannot be run: {error}") from None
     checked = api.check([path], config)
-    broken = [finding for finding in checked.findings if finding.rule in NOTICES and finding.site.path == str(path)]
     findings = [finding for finding in checked.findings if finding.rule not in NOTICES]
-    if broken and not findings:
-        raise CannotRun(f"{broken[0].site.path}:{broken[0].site.line}: {broken[0].message}")
 
     from freezelint.live.launch import Launch, Limits
 
@@ -137,7 +138,8 @@ def _conclude(
         for one in alone
         if one.finding.severity >= config.severity
     ]
-    status = _status(ran, judged, alone)
+    failing = [one for one in alone if one.finding.severity >= config.fail_on]
+    status = _status(ran, judged, failing)
     if request.output_format == "json":
         write(json.dumps(_as_json(ran, judged, alone), indent=2) + "\n")
     else:

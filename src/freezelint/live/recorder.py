@@ -442,7 +442,9 @@ class Recorder:
         if not self.close:
             return
         now = self._gradients_now()
-        reached = frozenset(part for part, mark in now.items() if self._gradients.get(part) != mark or self._flags[part])
+        reached = frozenset(
+            part for part, mark in now.items() if self._gradients.get(part) != mark or self._flags[part]
+        )
         fresh = frozenset(part for part, mark in now.items() if self._gradients.get(part) != mark)
         given = tensors if isinstance(tensors, (list, tuple)) else [tensors]
         forced = [self._forced.get(t) for t in given if isinstance(t, torch.Tensor) and t.grad_fn is None]
@@ -562,7 +564,13 @@ class Recorder:
                 if same:
                     region = frozenset(leaf.part for leaf in same)
                     yield ev.WroteAttribute(
-                        site=site, lap=lap, region=region, target="copy", name=details["name"], value="False", how=".data"
+                        site=site,
+                        lap=lap,
+                        region=region,
+                        target="copy",
+                        name=details["name"],
+                        value="False",
+                        how=".data",
                     )
             case "mode":
                 for value in (True, False):

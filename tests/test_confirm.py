@@ -1,0 +1,234 @@
+"""`freezelint confirm`: a verdict on every finding, whatever the script does, and nothing left behind in torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freezelint.__main__ import run
+
+torch = pytest.importorskip("torch")
+
+FAULTY = """
+    import torch
+    from torch import nn
+
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
+    for p in model[0].parameters():
+        p.requires_grad = False
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    for epoch in range(100):
+        if epoch == WHEN:
+            for p in model[0].parameters():
+                p.requires_grad = True
+        optimizer.zero_grad()
+        model(torch.randn(4, 3, 8, 8)).sum().backward()
+        optimizer.step()
+"""
+UNFREEZE = 11  # the line of FAULTY to blame
+
+Confirm = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def confirm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Confirm:
+    """Write a script, confirm it, and give the exit status and the JSON report."""
+    monkeypatch.chdir(tmp_path)
+
+    def confirming(script: str, *options: str, arguments: tuple[str, ...] = ()) -> tuple[int, dict[str, Any]]:
+        from freezelint.live import hooks
+
+        (tmp_path / "main.py").write_text(textwrap.dedent(script).lstrip("\n"), encoding="utf-8")
+        status = run(["confirm", "--isolated", "--output-format", "json", *options, "main.py", "--", *arguments])
+        assert not hooks.installed()
+        out, err = capfd.readouterr()
+        report = json.loads(out)
+        report["stderr"] = err
+        return status, report
+
+    return confirming
+
+
+def test_confirmed_with_numbers(confirm: Confirm) -> None:
+    status, report = confirm(FAULTY.replace("WHEN", "1"), "--select", "unfreeze-not-in-optimizer")
+    assert status == 1
+    [finding] = report["findings"]
+    assert (finding["rule"], finding["line"], finding["verdict"]) == (
+        "unfreeze-not-in-optimizer",
+        UNFREEZE,
+        "confirmed",
+    )
+    evidence = finding["evidence"]
+    assert evidence["parameters"] == 2 and evidence["held"] == 0 and evidence["optimizers"] == []
+    assert evidence["gradient"]["parameters"] == 2 and evidence["gradient"]["norm"] > 0
+    assert evidence["weight_change"] == {"parameters": 0, "largest": 0.0}
+    assert report["live_only"] == []
+    ran = report["run"]
+    assert (ran["steps"], ran["stopped_by"], ran["device"], ran["not_reached"]) == (3, "steps", "cpu", [])
+    assert set(ran) >= {"device", "torch", "steps", "seconds", "overhead", "stopped_by", "not_reached"}
+
+
+def test_not_reached_within_the_steps(confirm: Confirm) -> None:
+    status, report = confirm(FAULTY.replace("WHEN", "50"), "--select", "unfreeze-not-in-optimizer")
+    assert status == 0
+    assert [finding["verdict"] for finding in report["findings"]] == ["not reached"]
+    assert report["run"]["not_reached"] == [f"main.py:{UNFREEZE}"]
+
+
+def test_reached_when_it_may_run_to_its_end(confirm: Confirm) -> None:
+    script = FAULTY.replace("WHEN", "50")
+    status, report = confirm(script, "--select", "unfreeze-not-in-optimizer", "--until", "end")
+    assert status == 1
+    assert [finding["verdict"] for finding in report["findings"]] == ["confirmed"]
+    assert (report["run"]["steps"], report["run"]["stopped_by"]) == (100, "end")
+
+
+def test_a_guarded_line_that_did_not_run_is_not_confirmed(confirm: Confirm) -> None:
+    script = FAULTY.replace("if epoch == WHEN:", "if epoch == 1 and len(sys.argv) > 1:").replace(
+        "torch\n", "sys, torch\n", 1
+    )
+    assert confirm(script, "--select", "unfreeze-not-in-optimizer")[1]["findings"][0]["verdict"] == "not reached"
+    status, report = confirm(script, "--select", "unfreeze-not-in-optimizer", arguments=("now",))
+    assert (status, report["findings"][0]["verdict"]) == (1, "confirmed")
+
+
+def test_refuted_says_what_was_seen(confirm: Confirm) -> None:
+    """The loop that unfreezes runs over nothing: the line is there, the fault is not."""
+    script = FAULTY.replace("WHEN", "1").replace(
+        "for p in model[0].parameters():\n                p.requires_grad = True",
+        "for p in list(model[0].parameters())[:len(__doc__ or '')]:\n                p.requires_grad = True\n"
+        "            optimizer.add_param_group({'params': list(model[0].parameters())})",
+    )
+    status, report = confirm(script)
+    assert all(finding["verdict"] != "confirmed" for finding in report["findings"])
+    assert status == 0
+
+
+def test_own_traceback_is_kept_and_the_report_still_comes(confirm: Confirm) -> None:
+    status, report = confirm(
+        """
+        import torch
+        model = torch.nn.Linear(2, 2)
+        model.requires_grad = False
+        raise ValueError("mine")
+        """
+    )
+    assert status == 1  # the line ran, and froze nothing
+    assert report["run"]["error"] == "ValueError: mine"
+    assert 'main.py", line 4, in <module>' in report["stderr"]
+    assert "freezelint/" not in report["stderr"]
+
+
+def test_failure_before_the_first_step_cannot_be_judged(confirm: Confirm) -> None:
+    status, report = confirm("import torch\nimport no_such_module_at_all\n")
+    assert status == 2
+    assert report["run"]["error"].startswith("ModuleNotFoundError")
+
+
+@pytest.mark.parametrize(
+    "ending, stopped_by", [("raise SystemExit(7)", "sys.exit"), ("raise KeyboardInterrupt", "KeyboardInterrupt")]
+)
+def test_endings(confirm: Confirm, ending: str, stopped_by: str) -> None:
+    script = FAULTY.replace("WHEN", "0") + f"        {ending}\n"
+    status, report = confirm(script, "--select", "unfreeze-not-in-optimizer")
+    assert status == 1
+    assert report["run"]["stopped_by"] == stopped_by
+
+
+def test_arguments_main_and_folder_are_those_of_a_script(confirm: Confirm) -> None:
+    status, report = confirm(
+        """
+        import os, sys
+        assert __name__ == "__main__"
+        assert sys.argv == ["main.py", "--lr", "1"], sys.argv
+        assert sys.modules["__main__"].__file__ == __file__ == "main.py"
+        os.chdir("/")
+        print("hello")
+        """,
+        arguments=("--lr", "1"),
+    )
+    assert status == 0, report["stderr"]
+    assert "hello" in report["stderr"]  # stdout is the report's alone
+
+
+def test_every_optimizer_gets_its_steps(confirm: Confirm) -> None:
+    _, report = confirm(
+        """
+        import torch
+        a, b = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+        first, second = torch.optim.SGD(a.parameters(), lr=0.1), torch.optim.SGD(b.parameters(), lr=0.1)
+        for step in range(100):
+            first.zero_grad()
+            a(torch.ones(1, 2)).sum().backward()
+            first.step()
+            if step % 2:
+                second.zero_grad()
+                b(torch.ones(1, 2)).sum().backward()
+                second.step()
+        """
+    )
+    assert report["run"]["steps"] == 6 + 3
+
+
+def test_a_swallowed_end_comes_again(confirm: Confirm) -> None:
+    _, report = confirm(
+        """
+        import torch
+        a = torch.nn.Linear(2, 2)
+        optimizer = torch.optim.SGD(a.parameters(), lr=0.1)
+        caught = 0
+        while caught < 3:
+            try:
+                a(torch.ones(1, 2)).sum().backward()
+                optimizer.step()
+            except BaseException:
+                caught += 1
+        """
+    )
+    assert report["run"]["steps"] == 5 and report["run"]["stopped_by"] == "steps"
+
+
+def shell(tmp_path: Path, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "main.py").write_text(textwrap.dedent(script).lstrip("\n"), encoding="utf-8")
+    command = [sys.executable, "-m", "freezelint", "confirm", "--isolated", *options, "main.py"]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+
+def test_os_exit_still_reports(tmp_path: Path) -> None:
+    script = FAULTY.replace("WHEN", "0") + "        import os; os._exit(9)\n"
+    done = shell(tmp_path, script, "--select", "unfreeze-not-in-optimizer")
+    assert done.returncode == 1, done.stderr
+    assert "1 confirmed" in done.stdout
+
+
+@pytest.mark.parametrize("body", ["time.sleep(100)", "[time.sleep(0.01) for _ in iter(int, 1)]"])
+def test_time_limit(tmp_path: Path, body: str) -> None:
+    done = shell(tmp_path, f"import time, torch\n{body}\n", "--timeout", "1")
+    assert done.returncode == 2, done.stderr
+    assert "ended by the time limit" in done.stdout
+
+
+def test_without_torch_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (tmp_path / "main.py").write_text("", encoding="utf-8")
+    assert run(["confirm", str(tmp_path / "main.py")]) == 2
+    assert capsys.readouterr().err.strip().splitlines() == [
+        "Error: confirm runs your program, and torch is not installed here: pip install 'freezelint[live]'"
+    ]
+
+
+@pytest.mark.parametrize("target", ["missing.py", "notebook.ipynb", "broken.py"])
+def test_what_cannot_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, target: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notebook.ipynb").write_text("{}", encoding="utf-8")
+    (tmp_path / "broken.py").write_text("import torch\ndef f(:\n", encoding="utf-8")
+    assert run(["confirm", "--isolated", target]) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert target in line
