@@ -449,9 +449,11 @@ class Recorder:
         given = tensors if isinstance(tensors, (list, tuple)) else [tensors]
         forced = [self._forced.get(t) for t in given if isinstance(t, torch.Tensor) and t.grad_fn is None]
         uses = set()
-        for serial, ran in self.state.passes.items():
-            if ran.at < self.state.step_at:
-                continue
+        since = {serial: ran for serial, ran in self.state.passes.items() if ran.at >= self.state.step_at}
+        taught = {part for ran in since.values() if ran.recording is YES for part in ran.event.region}
+        for serial, ran in since.items():
+            if ran.recording is not YES and taught.issuperset(ran.event.region):
+                continue  # a look at the model in between, such as a validation
             cuts = {self._cuts.get(part) for part in leaves(ran.event.region)}
             whole = len(cuts) == 1 and None not in cuts
             cut = next(iter(cuts)) if whole and not fresh & ran.event.region else None
