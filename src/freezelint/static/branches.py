@@ -265,6 +265,27 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
     return [Case(world, True), Case(other, False)]
 
 
+def named(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> list[tuple[str, World]]:
+    """What a value that names something can be: the constant, or a command line option's default as an assumption.
+
+    "" stands for a name that is only known at run time.
+    """
+    if isinstance(value, Const):
+        return [(value.value if isinstance(value.value, str) else "", world)]
+    default = it.default_of(value)
+    if not (isinstance(default, Const) and isinstance(default.value, str)):
+        return [("", world)]
+    test = Sym(("eq", value, default))
+    known = truth(test, world)
+    if known is not None:
+        return [(default.value if known else "", world)]
+    other = world.fork()
+    text = value.text if isinstance(value, Sym) else "it"
+    for outcome, w in ((True, world), (False, other)):
+        w.assumed[test] = Assumption(outcome, f"{text} == {default.value!r}", outcome, it.place(node))
+    return [(default.value, world), ("", other)]
+
+
 def partition(cond: Cond, members: Members, world: World) -> tuple[Members, Members, Members]:
     """The members for which a condition holds, for which it does not, and for which that is not known."""
     if cond.op == "not":

@@ -281,7 +281,7 @@ def _getattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
     if owner is not None and isinstance(name, Const) and isinstance(name.value, str) and name.value.isidentifier():
         return attributes.get(it, owner, name.value, node, world)
     if isinstance(owner, Lib):
-        return [(Lib(f"{owner.name}.*"), world)]
+        return [(Sym(("registry", owner.name, name)), world)]
     return [(Sym(("getattr", owner, name)), world)]
 
 

@@ -98,7 +98,7 @@ def arguments(it: Interpreter, nodes: Any, world: World) -> list[tuple[Args, Wor
 
 def call(it: Interpreter, func: Value, args: Args, node: cst.Call, world: World) -> Outcomes:
     """`func(*args)`."""
-    from freezelint.static import classes, forward, library, methods
+    from freezelint.static import branches, classes, forward, library, methods
 
     if isinstance(func, Func):
         return inline(it, func, args, node, world)
@@ -127,6 +127,12 @@ def call(it: Interpreter, func: Value, args: Args, node: cst.Call, world: World)
             return forward.element(it, func, args, node, world)
         return [(Elem(func.loop, "derived"), world)]
     if isinstance(func, Sym):
+        if isinstance(func.key, tuple) and func.key[0] == "registry":
+            _, base, key = func.key  # models.__dict__[arch](...)
+            found: Outcomes = []
+            for name, after in branches.named(it, key, node, world):
+                found += library.call(it, f"{base}.{name or '*'}", args, node, after)
+            return found
         if isinstance(func.key, tuple) and func.key[0] == "attr" and func not in it.symbolic:
             return methods.call(it, func.key[1], func.key[2], args, node, world, called=func)
         if it.is_symbolic_module(func, world):

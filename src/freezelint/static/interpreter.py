@@ -85,6 +85,7 @@ class Interpreter:
     running: list[Any] = field(default_factory=list)  # functions being inlined, to stop recursion
     resolving: set[tuple[str, str]] = field(default_factory=set)
     closures: set[int] = field(default_factory=set)  # frames that functions defined in them may still read
+    defaults: dict[Any, Value] = field(default_factory=dict)  # of command line options, by (parser, name)
     fuel: int = ENTRY_FUEL
     guarded: int = 0  # `try` blocks around what runs now
     scope: Scope = None  # type: ignore[assignment]
@@ -126,6 +127,16 @@ class Interpreter:
     def lap(self, world: World) -> int:
         """Which lap of the innermost loop this is."""
         return world.laps[-1] if world.laps else 0
+
+    def default_of(self, value: Value) -> Value | None:
+        """The default of a command line option, None when a value is no such option or has none."""
+        key = value.key if isinstance(value, Sym) else None
+        if isinstance(key, tuple) and key[0] in ("attr", "item") and isinstance(key[1], Sym):
+            parsed = key[1].key
+            if isinstance(parsed, tuple) and parsed[0] == "parsed":
+                name = key[2].value if isinstance(key[2], Const) else key[2]
+                return self.defaults.get((parsed[1], name))
+        return None
 
     @property
     def limit(self) -> int:

@@ -72,9 +72,9 @@ def call(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -
     name = canonical(name)
     if name.startswith("builtins.") or name in builtin.FUNCTIONS:
         return builtin.call(it, name, args, node, world)
-    model = zoo.build(it, name, args, node, world)
-    if model is not None:
-        return [(model, world)]
+    models = zoo.build(it, name, args, node, world)
+    if models is not None:
+        return models
     row = look_up(name)
     if row is None:
         return _unlisted(it, name, args, node, world)

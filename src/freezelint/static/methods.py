@@ -462,6 +462,8 @@ _ASKS_MODULE = frozenset({"parameters", "named_parameters", "modules", "named_mo
 
 def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """A method of something unknown. Some names leave no doubt that it is a module, an optimizer, a loss."""
+    if name in ("add_argument", "parse_args", "parse_known_args"):
+        return _options(it, owner, name, args, world)
     known = owner in it.symbolic or _is_child(it, owner)
     if name in ("startswith", "endswith") and len(args.pos) == 1:
         from freezelint.static.evaluate import strings
@@ -527,6 +529,21 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
             return _other(it, module, name, args, node, world)
     text = f"{owner.text}.{name}" if owner.text else name
     return calls.unknown(it, text, args, node, world, escapes=not harmless(name))
+
+
+def _options(it: Interpreter, owner: Sym, name: str, args: Args, world: World) -> Outcomes:
+    """A command line parser: options are unknown, but their defaults are how most people run a program."""
+    if name == "add_argument":
+        flags = [a.value for a in args.pos if isinstance(a, Const) and isinstance(a.value, str)]
+        long = next((f for f in flags if f.startswith("--")), flags[0] if flags else "")
+        dest = args.kw.get("dest")
+        key = dest.value if isinstance(dest, Const) else long.lstrip("-").replace("-", "_")
+        default = args.kw.get("default")
+        if default is not None:
+            it.defaults[owner, key] = default
+        return [(Sym(("fresh", serial())), world)]
+    parsed = Sym(("parsed", owner), "args", kind="argparse.Namespace")
+    return [(parsed if name == "parse_args" else Tuple((parsed, Sym(("fresh", serial())))), world)]
 
 
 def _is_child(it: Interpreter, owner: Sym) -> bool:

@@ -9,8 +9,8 @@ from freezelint.knowledge.rows import FamilyRow
 from freezelint.knowledge.zoo import Architecture, architecture, family_traits
 from freezelint.static import branches
 from freezelint.static.calls import Args
-from freezelint.static.interpreter import Interpreter
-from freezelint.static.values import NONE, Const, Instance, Obj, Sym, Value
+from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.values import NONE, Instance, Obj, Sym
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Part
@@ -19,25 +19,27 @@ from freezelint.trace.tri import NO, UNSURE, YES, Tri
 _SAID = {"yes": YES, "no": NO, "": UNSURE}
 
 
-def build(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -> Value | None:
-    """The model a call builds, None when the call builds none that a zoo knows of."""
+def build(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -> Outcomes | None:
+    """The models a call may build, None when it builds none that a zoo knows of."""
     for row in FAMILIES:
         if not name.startswith(row.prefix) or (row.strip and not name.endswith(row.strip)):
             continue
-        wanted = _architecture_name(row, name, args)
-        if wanted is None:
-            continue
-        return _model(it, row, name, wanted, args, node, world)
+        if row.by_name is not None:
+            if not row.strip and name != row.prefix:
+                continue
+            given = args.at(row.by_name)
+            return [
+                (_model(it, row, name, wanted, args, node, after), after)
+                for wanted, after in branches.named(it, given if given is not None else NONE, node, world)
+            ]
+        wanted = _called(row, name)
+        if wanted is not None:
+            return [(_model(it, row, name, wanted, args, node, world), world)]
     return None
 
 
-def _architecture_name(row: FamilyRow, name: str, args: Args) -> str | None:
-    """The architecture asked for: "" when it is only known at run time, None when this is no builder of models."""
-    if row.by_name is not None:
-        if row.prefix.endswith("EfficientNet") is False and name != row.prefix:
-            return None
-        given = args.at(row.by_name)
-        return given.value if isinstance(given, Const) and isinstance(given.value, str) else ""
+def _called(row: FamilyRow, name: str) -> str | None:
+    """The architecture that is called: "" when it is only known at run time, None when this is no builder of models."""
     last = name.removesuffix(row.strip).rpartition(".")[2]
     if row.library == "transformers":
         if "Config" in last or "Tokenizer" in last or "Processor" in last or "FeatureExtractor" in last:
