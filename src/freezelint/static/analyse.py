@@ -16,6 +16,7 @@ from freezelint.static.interpreter import Found, Interpreter
 from freezelint.static.modules import Module, Modules, Place
 from freezelint.static.prefilter import is_script, matters
 from freezelint.static.project import Source
+from freezelint.static.values import Sym
 from freezelint.static.world import Assumption
 from freezelint.trace.check import Rule
 
@@ -153,8 +154,20 @@ def _when(group: list[Found]) -> str | None:
         common = {k: a for k, a in common.items() if k in one.assumed and one.assumed[k].truth == a.truth}
     if not common:
         return None
-    texts = [a.text if a.shown else f"not {a.text}" if _simple(a.text) else f"not ({a.text})" for a in common.values()]
+    said = [a for key, a in common.items() if not _implied(key, a, common)]
+    texts = [a.text if a.shown else f"not {a.text}" if _simple(a.text) else f"not ({a.text})" for a in said]
     return " and ".join(dict.fromkeys(texts))
+
+
+def _implied(key: object, assumption: Assumption, among: Mapping[object, Assumption]) -> bool:
+    """Whether `x != "a"` goes without saying, because `x == "b"` is said."""
+    if assumption.truth or not _is_equality(key):
+        return False
+    return any(a.truth and _is_equality(k) and k.key[1] == key.key[1] for k, a in among.items())  # type: ignore[attr-defined]
+
+
+def _is_equality(key: object) -> bool:
+    return isinstance(key, Sym) and isinstance(key.key, tuple) and key.key[0] == "eq"
 
 
 def _simple(text: str) -> bool:

@@ -171,6 +171,11 @@ class Run:
         """Whether nothing replaced these, and no code out of view could have."""
         return all(find(self.state.left, p) is None and find(self.state.escaped, p) is None for p in leaves(region))
 
+    def already(self, region: Region, value: str) -> bool:
+        """Whether every flag of a region surely is what a value says in source: "True" or "False"."""
+        flag = {"True": YES, "False": NO}.get(value)
+        return bool(region) and all(self.flag(leaf) is flag for leaf in leaves(region))
+
     def since_start(self, name: str, part: Part) -> bool:
         """Whether a fact about a leaf is older than the first step, so that it held during all of the training."""
         fact = find(getattr(self.state, name), part)

@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from freezelint.trace.check import ERROR, rule
+from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import WroteAttribute
 from freezelint.trace.run import Fault, Run
 from freezelint.trace.tri import YES
@@ -52,9 +52,12 @@ def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
     if event.target not in ("parameter", "unknown") and (event.target != "module" or event.surely is not YES):
         return
     want = {"False": "nothing is frozen here", "True": "nothing is unfrozen here"}.get(event.value, "no flag changes")
+    same = run.already(event.region, event.value)
     yield Fault(
         event.site,
-        f"`{event.text or event.name}` is misspelled: torch only reads `requires_grad`, so {want}",
+        f"`{event.text or event.name}` is misspelled: torch only reads `requires_grad`, so {want}"
+        + (f" (the flag is {event.value} already)" if same else ""),
+        severity=WARNING if same else ERROR,
     )
 
 

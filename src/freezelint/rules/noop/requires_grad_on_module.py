@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from freezelint.trace.check import ERROR, rule
+from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import WroteAttribute
 from freezelint.trace.run import Fault, Run
 from freezelint.trace.tri import YES
@@ -46,6 +46,10 @@ def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
         "False": "nothing is frozen here; use `requires_grad_(False)`",
         "True": "nothing is unfrozen here; use `requires_grad_(True)`",
     }.get(event.value, "no flag changes here; use `requires_grad_(...)`")
+    same = run.already(event.region, event.value)
     yield Fault(
-        event.site, f"`{module}` is a module: `requires_grad` on it is an attribute that torch never reads, so {kept}"
+        event.site,
+        f"`{module}` is a module: `requires_grad` on it is an attribute that torch never reads, so {kept}"
+        + (f" (the flags are {event.value} already)" if same else ""),
+        severity=WARNING if same else ERROR,
     )
