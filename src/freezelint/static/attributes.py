@@ -477,7 +477,7 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
         wrote_on_copy(it, owner, "requires_grad", value, node, world)
         return True
     if isinstance(owner, Sym):
-        if _used_as_module(it, _written_on(node)):
+        if owner in it.proven or _used_as_module(it, _written_on(node)):
             wrote(it, "module", "requires_grad", value, node, world)
             return True
         key = owner.key
@@ -629,6 +629,7 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
 
         if not value.kind and name in used_as_modules(record.cls):
             it.as_module(value, world)  # a child that is not known
+            it.proven.add(value)
     world.heap[owner.serial] = replace(record, attrs={**record.attrs, path: value})
     if record.cls is not None:
         from freezelint.static.evaluate import label

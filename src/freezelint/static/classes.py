@@ -189,7 +189,8 @@ _ASKED = re.compile(
 def used_as_modules(cls: ClassInfo) -> frozenset[str]:
     """The attributes that a class calls, or asks for what only modules have: none of them is a parameter."""
     if cls.uses is None:
-        cls.uses = frozenset(_ASKED.findall(cls.module.tree.code_for_node(cls.node)))
+        code = cls.module.tree.code_for_node(cls.node)
+        cls.uses = frozenset(_ASKED.findall(code)) - frozenset(re.findall(r"isinstance\(self\.(\w+)", code))
     return cls.uses
 
 

@@ -82,6 +82,7 @@ class Interpreter:
     instantiated: set[int] = field(default_factory=set)
     trains: bool = False  # a backward was seen
     symbolic: dict[Any, int] = field(default_factory=dict)
+    proven: set[Any] = field(default_factory=set)  # unknowns that are used as only a module can be
     running: list[Any] = field(default_factory=list)  # functions being inlined, to stop recursion
     resolving: set[tuple[str, str]] = field(default_factory=set)
     closures: set[int] = field(default_factory=set)  # frames that functions defined in them may still read

@@ -16,7 +16,7 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         # a flag that is written, well or badly spelt
         (
             "equire",
-            r"\.\w?[Rr]equire[sd]?_?[Gg]rads?_?[ \t]*[=(:]|[\"']requires?d?_grads?[\"']"
+            r"\.\w?[Rr]equire[sd]?_?[Gg]rad\w*[ \t]*[=(:]|[\"']requires?d?_grads?[\"']"
             r"|^[^\n#]*\.requires?_grads?_?[ \t]*$",
         ),
         ("Require", r"\.[Rr]equires?_?[Gg]rad"),
