@@ -16,6 +16,7 @@ from freezelint.config import Config, group_of
 from freezelint.finding import Finding, Severity, Site, in_order
 from freezelint.notices import INTERNAL_ERROR, NOTICES, UNUSED_SUPPRESSION
 from freezelint.report.base import Report
+from freezelint.static.notebook import Cell, relocate
 from freezelint.static.project import Source, discover, display_path, read
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Batch:
 
     findings: list[Finding] = field(default_factory=list)
     comments: dict[str, suppress.Suppressions] = field(default_factory=dict)
+    cells: dict[str, tuple[Cell, ...]] = field(default_factory=dict)  # of notebooks
 
 
 def check(paths: Iterable[Path], config: Config, *, jobs: int = 1, trace: Trace | None = None) -> Report:
@@ -64,6 +66,8 @@ def _analyse(readings: Iterable[Source | Finding], rules: dict[str, Rule], trace
             else:
                 latest = reading.path
                 batch.comments[reading.path] = suppress.parse(reading.text)
+                if reading.cells:
+                    batch.cells[reading.path] = reading.cells
                 yield reading
 
     readable = sources()
@@ -98,6 +102,7 @@ def _in_processes(files: Sequence[Path], rules: Collection[str], jobs: int) -> B
             batch = _result(stretch, future)
             whole.findings.extend(batch.findings)
             whole.comments.update(batch.comments)
+            whole.cells.update(batch.cells)
     return whole
 
 
@@ -133,11 +138,15 @@ def _report(batch: Batch, config: Config, files: int, sources: dict[str, Source]
     shown = [f for f in kept if f.severity >= config.severity and _wanted(f, config)]
 
     @cache
-    def lines_in(path: str) -> Sequence[str]:
+    def lines_in(path: str, number: int | None) -> Sequence[str]:
         source = sources.get(path) or read(Path(path))
-        return source.lines if isinstance(source, Source) else ()
+        if not isinstance(source, Source):
+            return ()
+        cell = next((c for c in source.cells if c.number == number), None)
+        return source.lines[cell.first - 1 : cell.last] if cell else source.lines
 
-    return Report(in_order(shown), files, outcome.suppressed, lambda site: lines_in(site.path))
+    told = [relocate(f, batch.cells[f.site.path]) if f.site.path in batch.cells else f for f in shown]
+    return Report(in_order(told), files, outcome.suppressed, lambda site: lines_in(site.path, site.cell))
 
 
 def _once(findings: Iterable[Finding]) -> list[Finding]:

@@ -10,6 +10,7 @@ from freezelint.static import calls, classes, execute, forward, lifecycles, mode
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import ENTRY_FUEL, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
+from freezelint.static.notebook import MARK
 from freezelint.static.prefilter import Segments
 from freezelint.static.values import Const, Func, Instance, Obj
 from freezelint.static.world import Flow, World, merge
@@ -102,9 +103,36 @@ _flags: dict[int, tuple[cst.FunctionDef, bool]] = {}
 def _top_level(it: Interpreter, module: Module) -> None:
     def start(world: World) -> list[World]:
         world.own(module.path)["__name__"] = Const("__main__")
-        return execute.block(it, module.tree.body, [world])
+        return execute.block(it, statements(module), [world])
 
     _attempt(it, module, start, whole=YES)
+
+
+def statements(module: Module) -> list[cst.CSTNode]:
+    """The top level of a module; of a notebook's cells without what stands last in them only to be displayed."""
+    body = list(module.tree.body)
+    if not module.path.endswith(".ipynb"):
+        return list(body)
+    kept: list[cst.CSTNode] = []
+    for at, statement in enumerate(body):
+        follows = body[at + 1] if at + 1 < len(body) else None
+        shown = follows is not None and _is_mark(follows) and isinstance(statement, cst.SimpleStatementLine)
+        if not _is_mark(statement) and not (shown and _displays(statement)):
+            kept.append(statement)
+    return kept
+
+
+def _is_mark(statement: cst.CSTNode) -> bool:
+    if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
+        return False
+    small = statement.body[0]
+    return isinstance(small, cst.Expr) and isinstance(small.value, cst.SimpleString) and small.value.value == MARK
+
+
+def _displays(statement: cst.CSTNode) -> bool:
+    assert isinstance(statement, cst.SimpleStatementLine)
+    small = statement.body[-1]
+    return isinstance(small, cst.Expr) and isinstance(small.value, (cst.Attribute, cst.Name, cst.Comparison))
 
 
 def _call(it: Interpreter, module: Module, node: cst.FunctionDef, world: World) -> list[World]:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from freezelint.config import Config, ConfigError, compiled
 from freezelint.finding import Finding, Severity, Site
 from freezelint.notices import READ_ERROR
+from freezelint.static.notebook import BrokenNotebook, Cell, ForeignKernel, program
 
 if TYPE_CHECKING:
     import pathspec
 
-SUFFIXES = (".py",)
+SUFFIXES = (".py", ".ipynb")
 
 # Folders that hold other people's code or nothing of interest. One that is named on the command line is checked.
 NEVER_ENTERED = frozenset(
@@ -48,6 +49,7 @@ NEVER_ENTERED = frozenset(
 
 # No hand-written module comes near it, and one generated file would cost more than the rest of its project.
 LARGEST = 2_000_000
+LARGEST_NOTEBOOK = 60_000_000  # mostly pictures, which are not looked at
 
 NEWLINE = re.compile("\r\n|\r|\n")
 
@@ -58,6 +60,7 @@ class Source:
 
     path: str
     text: str
+    cells: tuple[Cell, ...] = ()  # of a notebook, whose text is the program that its code cells make
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
@@ -174,7 +177,8 @@ def read(path: Path) -> Source | Finding:
     shown = display_path(path)
     try:
         with open(path, "rb") as file:
-            data = file.read(LARGEST + 1)  # bounded, so that a device without end does no harm
+            largest = LARGEST_NOTEBOOK if path.suffix == ".ipynb" else LARGEST
+            data = file.read(largest + 1)  # bounded, so that a device without end does no harm
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         return _unreadable(shown, "does not exist: check the spelling, or it vanished while freezelint ran")
@@ -184,14 +188,26 @@ def read(path: Path) -> Source | Finding:
         return _unreadable(shown, "is a folder that cannot be listed: change its permissions, or name it in `exclude`")
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         return _unreadable(shown, f"cannot be read: {getattr(error, 'strerror', None) or error}")
-    if len(data) > LARGEST:
+    if len(data) > largest:
         return _unreadable(
             shown,
             f"is not checked: {max(size, len(data)) / 1e6:.1f} MB, and files over "
-            f"{LARGEST / 1e6:.0f} MB are taken for generated",
+            f"{largest / 1e6:.0f} MB are taken for generated",
             severity=Severity.INFO,
         )
-    return decode(data, shown)
+    source = decode(data, shown)
+    return source if isinstance(source, Finding) or path.suffix != ".ipynb" else opened(source)
+
+
+def opened(notebook: Source) -> Source | Finding:
+    """The program in a notebook's cells."""
+    try:
+        text, cells = program(notebook.text)
+    except BrokenNotebook as error:
+        return _unreadable(notebook.path, str(error))
+    except ForeignKernel as error:
+        return _unreadable(notebook.path, f"is not checked: its kernel's language is {error}", severity=Severity.INFO)
+    return Source(notebook.path, text, cells)
 
 
 def decode(data: bytes, shown: str) -> Source | Finding:
