@@ -63,7 +63,7 @@ def _run(it: Interpreter, statement: Any, world: World) -> list[World]:
                     w for w in worlds if w.flow is not Flow.NORMAL
                 ]
         return worlds
-    handler = _COMPOUND.get(type(statement))
+    handler = _COMPOUND.get(type(statement)) or _SMALL.get(type(statement))  # `if x: y = 1` has no line in between
     return handler(it, statement, world) if handler else [world]
 
 

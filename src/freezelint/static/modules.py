@@ -109,8 +109,8 @@ def _bind(module: Module, body: Any) -> None:
     for statement in body:
         if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
             module.bound.setdefault(statement.name.value, []).append(statement)
-        elif isinstance(statement, cst.SimpleStatementLine):
-            for small in statement.body:
+        elif isinstance(statement, (cst.SimpleStatementLine, cst.BaseSmallStatement)):
+            for small in statement.body if isinstance(statement, cst.SimpleStatementLine) else (statement,):
                 for name, what in bindings(small):
                     module.bound.setdefault(name, []).append(what)
                 if isinstance(small, cst.ImportFrom) and isinstance(small.names, cst.ImportStar):
