@@ -45,8 +45,11 @@ def block(it: Interpreter, body: Sequence[Any], worlds: list[World]) -> list[Wor
             break
         left = [w for w in worlds if w.flow is not Flow.NORMAL]
         after: list[World] = []
+        allowed = it.fuel // 2  # what one statement may take in all worlds; those that come after are not looked at
         for world in running:
             after += _run(it, statement, world)
+            if it.fuel < allowed:
+                break
         # Worlds that ran side by side through a statement are no more alike than before it.
         worlds = merge(left + after, it.limit) if len(after) > len(running) else left + after
     return worlds

@@ -157,7 +157,8 @@ def light(value: Value | None, world: World, depth: int = 2) -> bool:
 
 
 def merge(worlds: list[World], limit: int = WORLDS) -> list[World]:
-    """Worlds that no rule could tell apart become one; past the limit, the last ones are joined to Unsure."""
+    """Worlds that no rule could tell apart become one. Past `WORLDS`, the last ones are joined to Unsure; past a lower
+    limit, which means that fuel runs low, some are no longer looked at: a joined world would tell rules nothing."""
     if len(worlds) < 2:
         return worlds
     kept: list[World] = []
@@ -167,7 +168,7 @@ def merge(worlds: list[World], limit: int = WORLDS) -> list[World]:
                 break
         else:
             kept.append(world)
-    while len(kept) > limit:
+    while len(kept) > WORLDS:
         last = kept.pop()
         for other in reversed(kept):
             if other.flow is last.flow and other.stack == last.stack:
@@ -176,6 +177,18 @@ def merge(worlds: list[World], limit: int = WORLDS) -> list[World]:
         else:
             kept.append(last)
             break
+    return spread(kept, limit) if len(kept) > limit else kept
+
+
+def spread(worlds: list[World], limit: int) -> list[World]:
+    """Some of these, far apart from each other, and of each way to leave the block at least one."""
+    ways: dict[object, list[World]] = {}
+    for world in worlds:
+        ways.setdefault((world.flow, world.stack), []).append(world)
+    kept: list[World] = []
+    for alike in ways.values():
+        share = max(1, limit * len(alike) // len(worlds))
+        kept += [alike[at * len(alike) // share] for at in range(share)]
     return kept
 
 
