@@ -112,6 +112,9 @@ def _internal(source: Source, error: Exception) -> Finding:
 # Findings ------------------------------------------------------------------------------------------------------------
 
 
+NOTES = 6  # of one finding; more would be no story
+
+
 def conclude(found: Iterable[Found]) -> list[Finding]:
     """One finding for each fault and place, however many worlds and laps saw it."""
     groups: dict[tuple[str, object], list[Found]] = {}
@@ -124,7 +127,12 @@ def _finding(group: list[Found]) -> Finding:
     first = min(group, key=lambda one: len(one.assumed))
     rule, fault = first.rule, first.fault
     site, line = _site(fault.site)
-    related = tuple(_site(note.site)[0].note(note.message) for note in fault.related)
+    notes = {(note.site, note.message): note for note in fault.related}
+    for other in group:  # worlds that came here by another way: a second model that is frozen elsewhere
+        for note in other.fault.related:
+            if len(notes) < NOTES:
+                notes.setdefault((note.site, note.message), note)
+    related = tuple(_site(note.site)[0].note(note.message) for note in notes.values())
     return Finding(
         rule.slug,
         fault.severity or rule.severity,

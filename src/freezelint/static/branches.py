@@ -15,15 +15,19 @@ import libcst as cst
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import (
     NONE,
+    Cls,
     Cond,
     Const,
     Copy,
     Elem,
+    Func,
     GradMode,
     Ids,
     Instance,
     Items,
+    Lib,
     Members,
+    Obj,
     Params,
     Ref,
     Sym,
@@ -37,6 +41,8 @@ from freezelint.trace import events as ev
 from freezelint.trace.regions import Part, Test, View
 from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE, YES
+
+CHOICES = 6  # entries of a dictionary whose key is not known that are looked at one by one
 
 
 @dataclass(frozen=True)
@@ -199,6 +205,40 @@ def assume(it: Interpreter, value: Value, outcome: bool, node: cst.CSTNode, worl
                     world.assumed[part] = Assumption(outcome, text, shown, it.place(node))
             return
     world.assumed[value] = Assumption(outcome, text, shown, it.place(node))
+
+
+def choose(
+    it: Interpreter, owner: Value, key: Value, node: cst.BaseExpression, world: World
+) -> list[tuple[Value, World]]:
+    """The keys that an unknown one may be: a short dictionary of models or settings is a choice, as an `if` is."""
+    table = world.heap.get(owner.serial) if isinstance(owner, Ref) else None
+    if not isinstance(key, Sym) or not isinstance(table, Table) or table.more or not 1 < len(table.items) <= CHOICES:
+        return [(key, world)]
+    if not all(isinstance(value, (Cls, Func, Lib, Obj, Ref)) for value in table.items.values()):
+        return [(key, world)]
+    done: list[tuple[Value, World]] = []
+    rest = world
+    *others, last = table.items
+    for item in others:
+        test = Sym(("eq", key, Const(item)))
+        known = truth(test, rest)
+        if known is False:
+            continue
+        here = rest if known else rest.fork()
+        text = f"{source_of(it, node)} == {item!r}"
+        here.assumed[test] = Assumption(True, text, True, it.place(node))
+        done.append((Const(item), here))
+        if known:
+            return done
+        rest.assumed[test] = Assumption(False, text, False, it.place(node))
+    return [*done, (Const(last), rest)]
+
+
+def source_of(it: Interpreter, node: cst.CSTNode) -> str:
+    """The source of a node on one line."""
+    from freezelint.static.evaluate import source
+
+    return source(it, node)
 
 
 def split(it: Interpreter, node: cst.BaseExpression, world: World) -> list[Case]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import libcst as cst
+import libcst.matchers as matchers
 
 from freezelint.static import calls, classes, execute, forward, lifecycles, modes, overrides
 from freezelint.static.calls import Args
@@ -33,6 +35,24 @@ def run(it: Interpreter, module: Module) -> None:
     for node in _functions(module.tree.body):
         if id(node) not in it.called and segments.runs(node.name.value):
             _attempt(it, module, lambda w, node=node: _call(it, module, node, w))
+    _bare_modes(it, module)
+
+
+_BARE = re.compile(r"^[ \t]*[\w.\[\]'\"]+\.(eval|train)[ \t]*(#.*)?$", re.MULTILINE)
+
+
+def _bare_modes(it: Interpreter, module: Module) -> None:
+    """`model.eval` as a statement does nothing wherever it stands, also where no way through the program was seen."""
+    if not _BARE.search(module.text):
+        return
+    it.scope = Scope(module)
+    for node in matchers.findall(module.tree, matchers.Expr(value=matchers.Attribute(attr=_MODE))):
+        assert isinstance(node, cst.Expr) and isinstance(node.value, cst.Attribute)
+        if it.bare.get(id(node.value), True):
+            execute.named_not_called(it, "mode", node.value.attr.value, node.value, World())
+
+
+_MODE = matchers.Name(value=matchers.MatchIfTrue(lambda name: name in ("eval", "train")))
 
 
 def run_alone(it: Interpreter, module: Module) -> None:

@@ -171,7 +171,8 @@ def _subscript(it: Interpreter, node: cst.Subscript, world: World) -> Outcomes:
     for owner, after in evaluate(it, node.value, world):
         if isinstance(index, cst.Index):
             for key, then in evaluate(it, index.value, after):
-                done.append((attributes.item(it, owner, key, node, then), then))
+                for chosen, there in branches.choose(it, owner, key, index.value, then):
+                    done.append((attributes.item(it, owner, chosen, node, there), there))
         elif isinstance(index, cst.Slice):
             bounds = [b for b in (index.lower, index.upper, index.step) if b is not None]
             for values, then in evaluate_all(it, bounds, after):

@@ -217,9 +217,10 @@ def _bare(it: Interpreter, node: cst.BaseExpression, value: Value, world: World)
         }.get(node.attr.value)
         if what == "mode":
             owner = evaluate(it, node.value, world)[0][0]
-            if not isinstance(owner, (Obj, Sym, Elem)) or (
-                isinstance(owner, Obj) and it.as_module(owner, world) is None
-            ):
+            it.bare[id(node)] = isinstance(owner, (Sym, Elem)) or (
+                isinstance(owner, Obj) and it.as_module(owner, world) is not None
+            )
+            if not it.bare[id(node)]:
                 return
             named_not_called(it, what, node.attr.value, node, world, region=it.regions_in(owner, world))
         elif what == "flag" or (what == "grad-mode" and source(it, node).startswith("torch.")):

@@ -81,6 +81,7 @@ class Interpreter:
     called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
     instantiated: set[int] = field(default_factory=set)
     trains: bool = False  # a backward was seen
+    bare: dict[int, bool] = field(default_factory=dict)  # `x.eval` as a statement: whether x may be a module
     symbolic: dict[Any, int] = field(default_factory=dict)
     proven: set[Any] = field(default_factory=set)  # unknowns that are used as only a module can be
     running: list[Any] = field(default_factory=list)  # functions being inlined, to stop recursion

@@ -124,8 +124,10 @@ class World:
 
 def light(value: Value | None, world: World, depth: int = 2) -> bool:
     """Whether forgetting a value loses nothing that rules ask about: it leads to no parameters, modes or graphs."""
-    if value is None or isinstance(value, (Const, Sym, Lib, Cls, Mod, Sched, GradMode)):
+    if value is None or isinstance(value, (Const, Sym, Lib, Mod, Sched, GradMode)):
         return True
+    if isinstance(value, Cls):  # of a model's class it is still to be seen what its instances hold
+        return "forward" not in value.info.members
     if isinstance(value, Tensor):
         return not value.uses
     if isinstance(value, Func):

@@ -54,45 +54,62 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from freezelint.trace.check import WARNING, rule
-from freezelint.trace.events import Backward, SetMode, SetRequiresGrad, Step
-from freezelint.trace.regions import Part
-from freezelint.trace.run import Fault, Note, Run, grouped, name
+from freezelint.trace.events import Backward, Event, LoadWeights, SetMode, SetRequiresGrad, Step
+from freezelint.trace.regions import Part, leaves
+from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name
 from freezelint.trace.state import Pass
-from freezelint.trace.tri import YES
+from freezelint.trace.tri import NO, YES
 
 
-@rule(on=(Backward, Step), severity=WARNING)
-def check(run: Run, event: Backward | Step) -> Iterator[Fault]:
+@rule(on=(Backward, Step, LoadWeights), severity=WARNING)
+def check(run: Run, event: Backward | Step | LoadWeights) -> Iterator[Fault | Excuse]:
+    if isinstance(event, LoadWeights):
+        if event.by == "copy":  # a momentum encoder, an EMA: its BatchNorm may well use the batch
+            yield from _excuses(run, event)
+        return
     if isinstance(event, Step) and run.went_back():
         return  # the backward has told more exactly what took part
     passes = run.trained(event)
-    drifting = [
-        part
-        for part, ran in passes.items()
-        if run.frozen([part], during=ran)
-        and part.has("batchnorm") is YES
-        and run.mode(part, during=ran) is YES
-        and not run.stilled(part, ran)
-        and not run.copies(part)
-        and not run.momentary(part)
-    ]
+    drifting = [part for part, ran in passes.items() if _drifts(run, part, ran) and not run.stilled(part, ran)]
     for (froze, switched, ran), region in grouped(drifting, lambda part: _story(run, part, passes[part])):
         forward = Note(ran.event.site, "this forward normalises by the batch and moves the running statistics")
-        frozen = f"{name(region)} is frozen, but its BatchNorm layers"
+        still = "is frozen" if froze else "is held by no optimizer and runs without gradients"
+        first = froze.site if froze else ran.event.site
+        before = (Note(froze.site, "frozen here"),) if froze else ()
         if switched is not None and switched.by == "train":
             yield Fault(
                 switched.site,
-                f"{frozen} are put in train mode here: their running statistics still change",
-                (Note(froze.site, "frozen here"), forward),
+                f"{name(region)} {still}, but its BatchNorm layers are put in train mode here: their running statistics"
+                " still change",
+                (*before, forward),
             )
         else:
             yield Fault(
-                froze.site,
-                f"{frozen} stay in train mode: their running statistics still change",
-                (forward,),
+                first,
+                f"{name(region)} {still}, but its BatchNorm layers stay in train mode: their running statistics still"
+                " change",
+                (forward,) if froze else (),
             )
 
 
-def _story(run: Run, part: Part, ran: Pass) -> tuple[SetRequiresGrad, SetMode | None, Pass] | None:
-    froze = run.last(SetRequiresGrad, part, during=ran)
-    return (froze, run.last(SetMode, part, during=ran), ran) if froze else None
+def _drifts(run: Run, part: Part, ran: Pass) -> bool:
+    """Whether a part that is meant to stay as it is surely holds BatchNorm layers in train mode."""
+    if part.has("batchnorm") is not YES or run.mode(part, during=ran) is not YES or run.copies(part):
+        return False
+    if run.frozen([part], during=ran):
+        return not run.momentary(part)
+    held_beside = any(optimizer.stepped for optimizer in run.optimizers) and run.held(part) is NO
+    return held_beside and ran.recording is NO and run.weights(part) in ("pretrained", "loaded")
+
+
+def _story(run: Run, part: Part, ran: Pass) -> tuple[SetRequiresGrad | None, SetMode | None, Pass]:
+    froze = run.last(SetRequiresGrad, part, during=ran) if run.frozen([part], during=ran) else None
+    return froze, run.last(SetMode, part, during=ran), ran
+
+
+def _excuses(run: Run, event: LoadWeights) -> Iterator[Excuse]:
+    passes = run.state.passes.values()
+    for part in leaves(event.region):
+        told: list[Event | None] = [run.last(SetRequiresGrad, part), run.last(SetMode, part)]
+        told += [ran.event for ran in passes if any(above in ran.event.region for above in part.above())]
+        yield from (Excuse(one.site) for one in told if one is not None)
