@@ -46,7 +46,8 @@ def _bare_modes(it: Interpreter, module: Module) -> None:
     if not _BARE.search(module.text):
         return
     it.scope = Scope(module)
-    for node in matchers.findall(module.tree, matchers.Expr(value=matchers.Attribute(attr=_MODE))):
+    bare = matchers.Expr(value=matchers.Attribute(attr=_MODE))
+    for node in (node for statement in statements(module) for node in matchers.findall(statement, bare)):
         assert isinstance(node, cst.Expr) and isinstance(node.value, cst.Attribute)
         if it.bare.get(id(node.value), True):
             execute.named_not_called(it, "mode", node.value.attr.value, node.value, World())
