@@ -127,9 +127,18 @@ class HarmlessRow(Row):
 
 @dataclass(frozen=True)
 class TensorRow(Row):
-    """A function of tensors; `cut` says in words why no gradient flows through it, "" when it does."""
+    """A function of tensors; `cut` says in words why no gradient flows through it, "" when it does.
+
+    `keeps`: a tensor itself passes through with its graph, only what a list holds is copied.
+    """
 
     cut: str = ""
+    keeps: bool = False
+
+
+@dataclass(frozen=True)
+class NewTensorRow(Row):
+    """A tensor of its own: its arguments say its shape and fill, and no gradient flows to them."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from freezelint.knowledge.rows import (
     HarmlessRow,
     LayerRow,
     ModuleBase,
+    NewTensorRow,
     Row,
     SameRow,
     TensorRow,
@@ -314,15 +315,10 @@ _FUNCTIONS: dict[str, Row] = {
         f"torch.{k}": TensorRow(f"torch.{k}()")
         for k in (
             "tensor",
-            "Tensor",
-            "as_tensor",
-            "FloatTensor",
             "LongTensor",
             "argmax",
             "argmin",
             "argsort",
-            "sign",
-            "round",
             "eq",
             "ne",
             "gt",
@@ -331,21 +327,19 @@ _FUNCTIONS: dict[str, Row] = {
             "le",
             "bincount",
             "multinomial",
-            "zeros_like",
-            "ones_like",
-            "rand_like",
-            "randn_like",
-            "empty_like",
-            "full_like",
             "from_numpy",
         )
     },
-    "torch.cuda.FloatTensor": TensorRow("torch.cuda.FloatTensor()"),
+    **{f"torch.{k}": TensorRow(f"torch.{k}()", keeps=True) for k in ("Tensor", "as_tensor", "FloatTensor")},
+    **{f"torch.{k}": TensorRow() for k in ("sign", "round")},
+    # New values that only take the shape of what they are given.
+    **{f"torch.{k}_like": NewTensorRow() for k in ("zeros", "ones", "rand", "randn", "empty", "full", "randint")},
+    "torch.cuda.FloatTensor": TensorRow("torch.cuda.FloatTensor()", keeps=True),
     **{
-        f"torch.{k}": TensorRow()
+        f"torch.{k}": NewTensorRow()
         for k in ("zeros", "ones", "rand", "randn", "empty", "full", "arange", "linspace", "eye", "randint", "randperm")
     },
-    "torch.autograd.Variable": TensorRow(),
+    "torch.autograd.Variable": TensorRow("Variable()"),
     "torch.nn.utils.clip_grad_norm_": ClipRow(),
     "torch.nn.utils.clip_grad_norm": ClipRow(),
     "torch.nn.utils.clip_grad_value_": ClipRow(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 
 import libcst as cst
@@ -19,6 +19,7 @@ from freezelint.static.project import Source
 from freezelint.static.values import Sym
 from freezelint.static.world import Assumption
 from freezelint.trace.check import Rule
+from freezelint.trace.regions import Part
 
 
 def analyse(
@@ -51,12 +52,12 @@ def analyse(
                 untrained.append(module)
         except Exception as error:  # one file's trouble must not hide the findings of the others
             findings.append(_internal(source, error))
-        findings += conclude(one for one in it.found if (one.rule.slug, one.fault.site) not in it.excused)
+        findings += conclude((one for one in it.found if (one.rule.slug, one.fault.site) not in it.excused), it.reached)
     for module in untrained:
         it = Interpreter(modules, rules.values(), trace, instantiated=instantiated)
         with contextlib.suppress(Exception):  # told above, where the file was run as a whole
             entries.run_alone(it, module)
-        findings += conclude(it.found)
+        findings += conclude(it.found, it.reached)
     return findings
 
 
@@ -115,12 +116,21 @@ def _internal(source: Source, error: Exception) -> Finding:
 NOTES = 6  # of one finding; more would be no story
 
 
-def conclude(found: Iterable[Found]) -> list[Finding]:
+def conclude(found: Iterable[Found], reached: Set[object] = frozenset()) -> list[Finding]:
     """One finding for each fault and place, however many worlds and laps saw it."""
     groups: dict[tuple[str, object], list[Found]] = {}
     for one in found:
+        if any(_reached(what, reached) for what in one.fault.unless):
+            continue
         groups.setdefault((one.rule.slug, one.fault.site), []).append(one)
     return [_finding(group) for group in groups.values()]
+
+
+def _reached(what: object, reached: Set[object]) -> bool:
+    """Whether a gradient gets to a part, or starts from a backward, in some world."""
+    if isinstance(what, Part):
+        return any(part in reached for part in (*what.above(), *what.below()))
+    return what in reached
 
 
 def _finding(group: list[Found]) -> Finding:

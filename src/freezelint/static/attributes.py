@@ -37,6 +37,8 @@ from freezelint.static.values import (
     Tensor,
     Tuple,
     Value,
+    leaf_of,
+    may_have_graph,
 )
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
@@ -471,7 +473,8 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
     if isinstance(owner, Tensor):
         target = "loss" if owner.uses or owner.complete is not YES else "tensor"
         wrote(it, target, "requires_grad", value, node, world)
-        rebind(it, node, Tensor(owner.uses, owner.complete, it.place(node)), world)
+        if value != Const(False):
+            rebind(it, node, leaf_of(owner, it.place(node), names_loss(it, node)), world)
         return True
     if isinstance(owner, Copy):
         wrote_on_copy(it, owner, "requires_grad", value, node, world)
@@ -493,6 +496,8 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
                     ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), to=to, region=frozenset(part.at(path))),
                 )
         wrote(it, "unknown", "requires_grad", value, node, world, surely=UNSURE)
+        if value != Const(False):
+            flagged(it, owner, node, world)
         return True
     return False
 
@@ -506,6 +511,33 @@ def _used_as_module(it: Interpreter, base: cst.CSTNode | None) -> bool:
     return base.value.value == "self" and base.attr.value in classes.used_as_modules(it.scope.cls)
 
 
+def flagged(it: Interpreter, owner: Sym, node: cst.CSTNode, world: World) -> None:
+    """Something unknown was told to require grad: a loss, by its name, without a graph; or a batch, now a leaf."""
+    if names_loss(it, node):
+        if any(isinstance(tested, Sym) and _mentions(tested, owner) for tested in world.assumed):
+            return  # `if not loss.requires_grad:`, `if loss == 0:`: a batch without anything to learn from
+        rebind(it, node, Tensor(complete=UNSURE, forced=it.place(node)), world)
+    elif not may_have_graph(owner):
+        rebind(it, node, Tensor(loose=True), world)
+
+
+def names_loss(it: Interpreter, node: cst.CSTNode) -> bool:
+    """Whether what is told to require grad goes by the name of a loss."""
+    from freezelint.static import calls
+    from freezelint.static.evaluate import source
+
+    target = node.target if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else node
+    target = target.func if isinstance(target, cst.Call) else target
+    return isinstance(target, cst.Attribute) and calls.is_loss(source(it, target.value))
+
+
+def _mentions(value: Sym, owner: Sym, depth: int = 4) -> bool:
+    if value == owner:
+        return True
+    parts = value.key if isinstance(value.key, tuple) and depth else ()
+    return any(isinstance(part, Sym) and _mentions(part, owner, depth - 1) for part in parts)
+
+
 def rebind(it: Interpreter, node: cst.CSTNode, value: Value, world: World) -> None:
     """Give the variable that an attribute target hangs on a new value."""
     target = node.target if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else node
@@ -513,6 +545,14 @@ def rebind(it: Interpreter, node: cst.CSTNode, value: Value, world: World) -> No
         target = target.func
     if isinstance(target, cst.Attribute) and isinstance(target.value, cst.Name):
         it.locals(world)[target.value.value] = value
+    elif isinstance(target, cst.Attribute) and isinstance(target.value, cst.Attribute):
+        from freezelint.static.evaluate import evaluate
+
+        owner = evaluate(it, target.value.value, world)[0][0]
+        record = world.heap.get(owner.serial) if isinstance(owner, Obj) and not owner.path else None
+        if isinstance(record, Instance):
+            attrs = {**record.attrs, target.value.attr.value: value}
+            world.heap[owner.serial] = replace(record, attrs=attrs)  # type: ignore[attr-defined]
 
 
 def _flag(value: Value) -> Tri:

@@ -49,6 +49,8 @@ def call(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -
         return handler(it, args, node, world)
     values = calls.deep(args, world)
     if any(isinstance(v, Tensor) and v.uses for v in values):
+        if name in ("builtins.abs", "builtins.max", "builtins.min", "builtins.pow"):
+            return [(calls.computed(world, tensor_of(values)), world)]
         return [(calls.cut(it, tensor_of(values), f"{name.removeprefix('builtins.')}()", node), world)]
     key = ("call", name, tuple(args.pos))
     return [(Sym(key, ""), world)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,13 @@ from freezelint.static.world import Flow, World, merge, serial
 from freezelint.trace import events as ev
 from freezelint.trace.regions import BATCHNORM
 from freezelint.trace.tri import NO, UNSURE, YES
+
+_LOSS = re.compile(r"(?i)(loss|criterion|crit$|objective|bce|mse|cross_?entropy|nll|\bce$)")
+
+
+def is_loss(text: str) -> bool:
+    """Whether a name or expression says that it is a loss."""
+    return bool(_LOSS.search(text))
 
 
 @dataclass
@@ -164,23 +172,49 @@ def inside(value: Value, world: World, depth: int = 3) -> list[Value]:
     return [value]
 
 
+def inputs(it: Interpreter, args: Args, world: World) -> list[Value]:
+    """What a tensor operation computes with: its positional arguments, and tensors given by name. Settings are not."""
+    values = deep(Args(args.pos), world)
+    for value in values:
+        use_directly(it, value, world)
+    return values + [v for v in deep(Args([], args.kw), world) if isinstance(v, Tensor)]
+
+
+def use_directly(it: Interpreter, value: Value, world: World) -> None:
+    """A parameter that is computed with, without a forward of its layer: a gradient may reach it that way."""
+    if isinstance(value, (Params, Elem)) and world.state.is_recording() is not NO:
+        it.reached |= it.regions_in(value, world)
+
+
 def computed(world: World, tensor: Tensor) -> Tensor:
     """What a tensor operation returns under the grad mode in force."""
     recording = world.state.is_recording()
     if recording is YES:
         return tensor
     if recording is UNSURE:
-        return Tensor(tensor.uses, UNSURE)
-    event = world.state.recording[-1].event
-    kind = event.kind if isinstance(event, ev.EnterGradMode) else "no_grad"
-    why = ev.Cut(f"torch.{kind}()", event.site)
-    return Tensor(frozenset(ev.Use(u.serial, u.cut or why) for u in tensor.uses), tensor.complete)
+        return Tensor(tensor.uses, UNSURE, loose=tensor.loose)
+    mode = world.state.switched_off()
+    assert mode is not None
+    why = ev.Cut(mode.text, mode.site, mode)
+    # Whatever else went in has lost its graph too.
+    return Tensor(
+        frozenset(ev.Use(u.serial, u.cut or why) for u in tensor.uses), YES if tensor.uses else tensor.complete
+    )
 
 
 def cut(it: Interpreter, tensor: Tensor, how: str, node: cst.CSTNode) -> Tensor:
     """A tensor without its graph."""
     why = ev.Cut(how, it.place(node))
-    return Tensor(frozenset(ev.Use(u.serial, u.cut or why) for u in tensor.uses), tensor.complete)
+    # Whatever else went in has lost its graph too.
+    return Tensor(
+        frozenset(ev.Use(u.serial, u.cut or why) for u in tensor.uses), YES if tensor.uses else tensor.complete
+    )
+
+
+def _without_graph(tensor: Tensor, why: ev.Cut) -> Tensor:
+    """All uses cut; whatever else went in has lost its graph too, so that nothing more is to be known."""
+    uses = frozenset(ev.Use(u.serial, u.cut or why) for u in tensor.uses)
+    return Tensor(uses, YES if uses else tensor.complete)
 
 
 def unknown(
@@ -194,7 +228,9 @@ def unknown(
     values = deep(args, world)
     tensors = [v for v in values if isinstance(v, Tensor)]
     if any(t.uses for t in tensors):
-        return [(computed(world, tensor_of(tensors, UNSURE)), world)]
+        # What is called a loss and is given no model computes with what it is given, and with nothing else.
+        plain = is_loss(text) and not any(it.regions_in(v, world) for v in args.all())
+        return [(computed(world, tensor_of(inputs(it, args, world), YES if plain else UNSURE)), world)]
     return [(fresh(f"{text}(...)" if text else "", kind), world)]
 
 

@@ -220,6 +220,8 @@ def binary(it: Interpreter, kind: type, left: Value, right: Value, world: World)
         elem = left if isinstance(left, Elem) else right
         return Elem(elem.loop, "derived")  # type: ignore[attr-defined]
     if isinstance(left, Tensor) or isinstance(right, Tensor):
+        calls.use_directly(it, left, world)
+        calls.use_directly(it, right, world)
         return calls.computed(world, tensor_of((left, right)))
     if kind is cst.Add and isinstance(left, Params) and isinstance(right, Params):
         return Params(

@@ -8,7 +8,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import attributes, branches, loops
+from freezelint.static import attributes, branches, calls, loops
 from freezelint.static.evaluate import binary, evaluate, evaluate_all, items_of, label, new_list, source
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import (
@@ -181,7 +181,7 @@ def _augmented(it: Interpreter, node: cst.AugAssign, world: World) -> list[World
                 )
             value = old
         elif isinstance(old, Tensor) or isinstance(new, Tensor):
-            value = tensor_of((old, new))
+            value = calls.computed(after, tensor_of((old, new)))
         else:
             value = binary(it, kind, old, new, after) if kind else Sym(("fresh", serial()))
         if not (isinstance(node.target, cst.Attribute) and isinstance(old, Tensor) and not old.uses):
@@ -244,7 +244,12 @@ def _bare(it: Interpreter, node: cst.BaseExpression, value: Value, world: World)
             it.emit(
                 world,
                 ev.EnterGradMode(
-                    site=it.place(node), lap=it.lap(world), enabled=value.enabled, kind=value.kind, how="statement"
+                    site=it.place(node),
+                    lap=it.lap(world),
+                    enabled=value.enabled,
+                    kind=value.kind,
+                    how="statement",
+                    inside=it.scope.function.name if it.scope.function and it.scope.cls else "",
                 ),
             )
         elif not source(it, node.func).endswith("__enter__"):

@@ -37,13 +37,13 @@ def run(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World
                 (_result(value, number, args, after), after)
                 for value, after in calls.inline(it, func, args, node, world)
             ]
-    return [(through(number, args, world), world)]
+    return [(through(it, number, args, world), world)]
 
 
-def through(number: int, args: Args, world: World) -> Tensor:
+def through(it: Interpreter, number: int, args: Args, world: World) -> Tensor:
     """The output of a forward whose inside is not looked at."""
-    inputs = tensor_of(v for v in calls.deep(args, world) if isinstance(v, Tensor))
-    return calls.computed(world, Tensor(inputs.uses | {ev.Use(number)}, inputs.complete))
+    inputs = tensor_of(calls.inputs(it, args, world))
+    return calls.computed(world, Tensor(inputs.uses | {ev.Use(number)}, inputs.complete, loose=inputs.loose))
 
 
 def _result(value: Value, number: int, args: Args, world: World) -> Value:
@@ -61,7 +61,7 @@ def element(it: Interpreter, func: Elem, args: Args, node: cst.CSTNode, world: W
     number = serial()
     region = frozenset(p for _, p in world.elements.get(func.loop, ()))
     it.emit(world, ev.Forward(site=it.place(node), lap=it.lap(world), serial=number, region=region))
-    return [(through(number, args, world), world)]
+    return [(through(it, number, args, world), world)]
 
 
 def part_of(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World, text: str) -> Outcomes:
@@ -71,5 +71,5 @@ def part_of(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: W
         world,
         ev.Forward(site=it.place(node), lap=it.lap(world), serial=number, label=text, region=it.region(owner, world)),
     )
-    out = through(number, args, world)
-    return [(out if out.complete is YES else Tensor(out.uses, UNSURE), world)]
+    out = through(it, number, args, world)
+    return [(out if out.complete is YES else Tensor(out.uses, UNSURE, loose=out.loose), world)]

@@ -35,11 +35,15 @@ from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part, Region, View
 from freezelint.trace.run import Excuse, Fault, Run
-from freezelint.trace.tri import YES
+from freezelint.trace.tri import NO, YES
 
 Outcomes = list[tuple[Value, World]]
 
 ENTRY_FUEL = 60_000  # evaluations an entry may take; far more than any training script needs
+MODEL_NAMES = frozenset(
+    ("model", "net", "network", "backbone", "encoder", "decoder", "generator", "discriminator", "student", "teacher",
+     "classifier", "netg", "netd", "model_s", "model_t")
+)  # fmt: skip
 CALL_DEPTH = 8  # calls inlined into one another
 
 
@@ -78,6 +82,7 @@ class Interpreter:
     found: list[Found] = field(default_factory=list)
     hypothetical: bool = False  # what runs now is never called in view: it excuses, it does not accuse
     excused: set[tuple[str, Any]] = field(default_factory=set)
+    reached: set[Any] = field(default_factory=set)  # parts and backwards where a gradient went in some world
     called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
     instantiated: set[int] = field(default_factory=set)
     trains: bool = False  # a backward was seen
@@ -120,7 +125,25 @@ class Interpreter:
                         self.excused.add((rule.slug, fault.site))
                     elif not self.hypothetical:
                         self.found.append(Found(rule, fault, dict(world.assumed)))
+        if isinstance(event, ev.Backward):
+            self._reach(world, event)
         world.state = world.state.apply(event)
+
+    def _reach(self, world: World, event: ev.Backward) -> None:
+        """Remember where a gradient got to: what is cut in one world only is cut there by choice."""
+        if event.uses and (event.complete is not YES or event.loose):
+            self.reached.add(event.site)
+        if event.complete is not YES:
+            seen = {use.serial for use in event.uses}
+            for ran in Run(world.state).training_passes(event):
+                if ran.recording is not NO and ran.event.serial not in seen:
+                    self.reached |= ran.event.region
+        for use in event.uses:
+            through = world.state.passes.get(use.serial)
+            if through is not None and through.cut(use) is None:
+                self.reached |= through.event.region
+                if any(leaf.has("params") is not NO for part in through.event.region for leaf in part.leaves()):
+                    self.reached.add(event.site)
 
     def place(self, node: cst.CSTNode) -> Place:
         """The site of a node of the running module."""
@@ -183,12 +206,14 @@ class Interpreter:
     _parts: dict[int, Part] = field(default_factory=dict)
 
     def is_symbolic_module(self, value: Value, world: World) -> bool:
-        """Whether an unknown has been used as a module before, so that calling it is a forward."""
+        """Whether an unknown has been used as a module, or is an argument called like one: calling it is a forward."""
         if not isinstance(value, Sym):
             return False
         if value in self.symbolic:
             return True
         key = value.key
+        if isinstance(key, tuple) and key[0] == "arg" and not value.kind:
+            return value.text.lower() in MODEL_NAMES
         return isinstance(key, tuple) and key[0] == "attr" and isinstance(key[1], Sym) and key[1] in self.symbolic
 
     def members(self, value: Obj, world: World, prefix: str = "", seen: frozenset[Obj] = frozenset()) -> Members:

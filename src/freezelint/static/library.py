@@ -18,6 +18,7 @@ from freezelint.knowledge.rows import (
     HarmlessRow,
     LayerRow,
     ModuleBase,
+    NewTensorRow,
     OptimizerRow,
     Row,
     SameRow,
@@ -46,6 +47,7 @@ from freezelint.static.values import (
     Tensor,
     Tuple,
     Value,
+    leaf_of,
     tensor_of,
 )
 from freezelint.static.world import World, serial
@@ -95,7 +97,7 @@ def _unlisted(it: Interpreter, name: str, args: Args, node: cst.Call, world: Wor
             return [(args.pos[0], world)]
         return calls.unknown(it, name, args, node, world, escapes=False)
     if name.startswith("torch.nn.functional.") or (name.startswith("torch.") and name.count(".") == 1):
-        return [(calls.computed(world, tensor_of(v for v in calls.deep(args, world))), world)]
+        return [(calls.computed(world, tensor_of(calls.inputs(it, args, world))), world)]
     return calls.unknown(it, name, args, node, world, escapes=not harmless(name))
 
 
@@ -150,23 +152,27 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
                     it.emit(world, ev.ClipGradients(site=site, lap=lap, region=given.region))
             return [(Tensor(), world)]
         case TensorRow():
-            result = tensor_of(v for v in calls.deep(args, world))
-            if name == "torch.autograd.Variable" and _is_true(args.kw.get("requires_grad")) and result.uses:
-                result = Tensor(result.uses, result.complete, site)
-            if row.cut:
+            from freezelint.static import evaluate
+
+            result = tensor_of(calls.inputs(it, args, world))
+            unknown = result.loose and not result.uses
+            if row.cut and not (row.keeps and isinstance(args.get(0), Tensor)):
                 result = calls.cut(it, result, row.cut, node)
-                if _is_true(args.kw.get("requires_grad")) and result.uses:
-                    result = Tensor(result.uses, result.complete, site)
-            return [(calls.computed(world, result) if not result.forced else result, world)]
+            asked = args.kw.get("requires_grad")
+            if asked is not None and not _is_false(asked):
+                loss = calls.is_loss(evaluate.source(it, node))
+                if unknown and loss:
+                    result = Tensor(complete=UNSURE)
+                return [(leaf_of(result, site, loss), world)]
+            return [(calls.computed(world, result), world)]
+        case NewTensorRow():
+            asked = args.kw.get("requires_grad")
+            return [(Tensor(loose=asked is not None and not _is_false(asked)), world)]
         case TrainerRow():
             from freezelint.static import lifecycles
 
             return lifecycles.trainer(it, row, name, args, node, world)
     return calls.unknown(it, name, args, node, world)
-
-
-def _is_true(value: Value | None) -> bool:
-    return isinstance(value, Const) and value.value is True
 
 
 # Modules -------------------------------------------------------------------------------------------------------------

@@ -48,8 +48,6 @@ def body(it: Interpreter, node: cst.For | cst.While, world: World) -> list[World
 
 
 def _over(it: Interpreter, node: cst.For, value: Value, world: World) -> list[World]:
-    if isinstance(value, Tensor):
-        return _laps(it, node, world, value)
     items = unrolled(it, value, world, node.iter)
     if items is not None:
         worlds = [world]
@@ -69,7 +67,27 @@ def _over(it: Interpreter, node: cst.For, value: Value, world: World) -> list[Wo
         for after in worlds:
             after.elements.pop(loop, None)
         return worlds
-    return _laps(it, node, world, None)
+    return _laps(it, node, world, value)
+
+
+def item_of(value: Value | None, key: Any, world: World) -> Value:
+    """What one lap over something unknown binds: tensors where it holds any."""
+    from freezelint.static import calls
+    from freezelint.static.values import tensor_of
+
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, Sym) and isinstance(value.key, tuple):
+        what = value.key[0]
+        if what == "zip":
+            return Tuple(tuple(item_of(v, (*key, at), world) for at, v in enumerate(value.key[1])))
+        if what == "enumerated":
+            return Tuple((Sym(("counter", *key), "i"), item_of(value.key[1], (*key, 1), world)))
+    if isinstance(value, (Ref, Tuple)):
+        held = calls.inside(value, world)
+        if any(isinstance(v, Tensor) for v in held):
+            return tensor_of(held)
+    return Sym(key)
 
 
 def counters(node: cst.For | cst.While) -> frozenset[str]:
@@ -108,7 +126,7 @@ def _lap(it: Interpreter, node: cst.For, item: Value, world: World) -> list[Worl
     return worlds
 
 
-def _laps(it: Interpreter, node: cst.For | cst.While, world: World, tensor: Tensor | None) -> list[World]:
+def _laps(it: Interpreter, node: cst.For | cst.While, world: World, over: Value | None) -> list[World]:
     from freezelint.static import execute
 
     worlds = [world]
@@ -125,7 +143,7 @@ def _laps(it: Interpreter, node: cst.For | cst.While, world: World, tensor: Tens
                 if isinstance(names.get(counter), Const):
                     names[counter] = Sym(("counter", id(node), lap, outer, counter), counter)
             if isinstance(node, cst.For):
-                item: Value = tensor or Sym(("item", id(node), lap, outer))
+                item = item_of(over, ("item", id(node), lap, outer), w)
                 execute.assign(it, node.target, item, node, w)
             running.append(w)
         worlds = execute.block(it, node.body.body, running)
@@ -439,7 +457,7 @@ def _generate(
                 done.append(([_closed(v, loop, everything, w) for v in got], more, w))
                 w.elements.pop(loop, None)
             continue
-        item = value if isinstance(value, Tensor) else Sym(("item", id(clause)))
+        item = item_of(value, ("item", id(clause)), after)
         execute.assign(it, clause.target, item, clause, after)
         for got, _, w in _filtered(it, clause, 0, elt, after):
             done.append((got, True, w))

@@ -9,7 +9,16 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import branches, calls, containers, forward, modes
-from freezelint.static.attributes import attach, rebind, set_flag, written_into, wrote, wrote_on_copy
+from freezelint.static.attributes import (
+    attach,
+    flagged,
+    names_loss,
+    rebind,
+    set_flag,
+    written_into,
+    wrote,
+    wrote_on_copy,
+)
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import groups_of, harmless
@@ -35,6 +44,8 @@ from freezelint.static.values import (
     Tensor,
     Tuple,
     Value,
+    leaf_of,
+    may_have_graph,
     tensor_of,
 )
 from freezelint.static.world import World, serial
@@ -84,8 +95,7 @@ _CUT_METHODS = {
         "lt",
         "ge",
         "le",
-        "sign",
-        "round",
+        "new_tensor",
         "long",
         "int",
         "bool",
@@ -94,6 +104,31 @@ _CUT_METHODS = {
 }
 _FILLS = frozenset({"copy_", "set_", "swap_"})  # methods that put given values into a parameter
 _BLENDS = frozenset({"add_", "lerp_"})  # methods that make a copy follow another network
+# Methods that compute with their arguments; those of all others are shapes, places and the like.
+_MIXING = frozenset(
+    {
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "matmul",
+        "mm",
+        "bmm",
+        "dot",
+        "pow",
+        "lerp",
+        "addmm",
+        "copy",
+        "masked_scatter",
+        "scatter",
+        "scatter_add",
+        "index_add",
+        "index_copy",
+        "where",
+        "__add__",
+        "__mul__",
+    }
+)
 _MEASURES = frozenset({"size", "dim", "numel", "stride", "data_ptr", "element_size", "register_hook", "retain_grad"})
 
 
@@ -392,14 +427,21 @@ def _on_tensor(it: Interpreter, owner: Tensor, name: str, args: Args, node: cst.
     if name in _CUT_METHODS:
         return [(calls.cut(it, owner, _CUT_METHODS[name], node), world)]
     if name == "requires_grad_":
-        target = "loss" if owner.uses else "tensor"
-        wrote(it, target, name, args.get(0, "requires_grad") or Const(True), node, world)
-        forced = Tensor(owner.uses, owner.complete, it.place(node))
-        rebind(it, node, forced, world)
-        return [(forced, world)]
+        target = "loss" if owner.uses or owner.complete is not YES else "tensor"
+        asked = args.get(0, "requires_grad") or Const(True)
+        wrote(it, target, name, asked, node, world)
+        if asked == Const(False):
+            return [(owner, world)]
+        leaf = leaf_of(owner, it.place(node), names_loss(it, node))
+        rebind(it, node, leaf, world)
+        return [(leaf, world)]
     if name in _MEASURES:
-        return [(Sym(("fresh", serial())), world)]
-    return [(calls.computed(world, tensor_of((owner, *calls.deep(args, world)))), world)]
+        return [(Sym(("of tensor", name, serial()), name), world)]
+    if name in ("new_zeros", "new_ones", "new_full", "new_empty"):
+        return [(Tensor(), world)]
+    mixed = calls.inputs(it, args, world) if name.rstrip("_") in _MIXING else calls.deep(args, world)
+    others = [v for v in mixed if isinstance(v, Tensor) or name.rstrip("_") in _MIXING]
+    return [(calls.computed(world, tensor_of((owner, *others))), world)]
 
 
 def backward(it: Interpreter, loss: Value, node: cst.Call, world: World) -> None:
@@ -417,6 +459,7 @@ def backward(it: Interpreter, loss: Value, node: cst.Call, world: World) -> None
                 uses=loss.uses,
                 complete=complete,
                 forced=loss.forced,
+                loose=loss.loose,
                 label=text,
             ),
         )
@@ -491,6 +534,12 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
         modes.switch(it, module, name, args, node, world)
         return [(owner, world)]
     if name in _SAME or name == "requires_grad_":
+        if name == "requires_grad_" and not known and (names_loss(it, node) or not may_have_graph(owner)):
+            asked = args.get(0, "requires_grad") or Const(True)
+            wrote(it, "unknown", name, asked, node, world, surely=UNSURE)
+            if asked != Const(False):
+                flagged(it, owner, node, world)
+            return [(_named_by(it, node, world) or owner, world)]
         if name == "requires_grad_":
             module = it.as_module(owner, world)
             assert module is not None
@@ -528,6 +577,10 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
         if module is not None:
             return _other(it, module, name, args, node, world)
     text = f"{owner.text}.{name}" if owner.text else name
+    if not known and not may_have_graph(owner) and not any(may_have_graph(v) for v in calls.deep(args, world)):
+        key = owner.key
+        if isinstance(key, tuple) and key[0] in ("item", "unpack", "batch", "of data"):
+            return [(Sym(("of data", serial()), text), world)]
     return calls.unknown(it, text, args, node, world, escapes=not harmless(name))
 
 
@@ -544,6 +597,12 @@ def _options(it: Interpreter, owner: Sym, name: str, args: Args, world: World) -
         return [(Sym(("fresh", serial())), world)]
     parsed = Sym(("parsed", owner), "args", kind="argparse.Namespace")
     return [(parsed if name == "parse_args" else Tuple((parsed, Sym(("fresh", serial())))), world)]
+
+
+def _named_by(it: Interpreter, node: cst.Call, world: World) -> Value | None:
+    """What the variable that a method is called on holds now."""
+    variable = node.func.value if isinstance(node.func, cst.Attribute) else None
+    return it.locals(world).get(variable.value) if isinstance(variable, cst.Name) else None
 
 
 def _is_child(it: Interpreter, owner: Sym) -> bool:

@@ -37,6 +37,9 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         ("torch.no_grad", r"^[ \t]*torch\.no_grad\b"),
         ("torch.inference_mode", r"^[ \t]*torch\.inference_mode\b"),
         ("torch.enable_grad", r"^[ \t]*torch\.enable_grad\b"),
+        ("no_grad", r"^[ \t]*no_grad\b"),
+        ("inference_mode", r"^[ \t]*inference_mode\b"),
+        ("enable_grad", r"^[ \t]*enable_grad\b"),
         ("set_grad_enabled", r"^[ \t]*[\w.]*set_grad_enabled\("),
         # a new head on somebody else's model
         *(

@@ -7,6 +7,7 @@ two unknowns apart and lets two tests of the same unknown agree.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -188,11 +189,13 @@ class Cond(Value):
 
 @dataclass(frozen=True, slots=True)
 class Tensor(Value):
-    """A tensor and the forwards it came out of. `forced`: its lost graph was papered over there."""
+    """A tensor and the forwards it came out of. `forced`: its lost graph was papered over there; `loose`: something
+    unknown that may have a graph of its own went in too."""
 
     uses: frozenset[Use] = frozenset()
     complete: Tri = YES
-    forced: Any = field(default=None, compare=False)
+    forced: Any = None
+    loose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +274,61 @@ class Table:
 def tensor_of(values: Any, complete: Tri = YES) -> Tensor:
     """A tensor computed from all of these."""
     uses: set[Use] = set()
+    loose, forced = False, None
     for value in values:
         if isinstance(value, Tensor):
             uses |= value.uses
+            loose, forced = loose or value.loose, forced or value.forced
             if value.complete is not YES:
                 complete = UNSURE
-    return Tensor(frozenset(uses), complete)
+        else:
+            loose = loose or may_have_graph(value)
+    return Tensor(frozenset(uses), complete, forced, loose)
+
+
+def leaf_of(tensor: Tensor, site: Any, loss: bool) -> Tensor:
+    """A tensor told to require grad: a leaf to differentiate to, or a loss whose lost graph is papered over."""
+    if loss and (tensor.uses or tensor.complete is not YES):
+        return Tensor(tensor.uses, tensor.complete, site, tensor.loose)
+    return Tensor(loose=True)
+
+
+# Names that settings, weights of loss terms and labels go by; what is called otherwise may be an output of a network.
+_PLAIN = re.compile(
+    r"args?|opts?|cfg|conf(ig)?s?|h?params|settings|flags|device|dtype|dims?|axis|size|shape|reduction|mode|name|phase|"
+    r"idx|ind(ex|ices)|ids?|i|j|k|n|step|epoch|eps(ilon)?|seed|lr|x|y|data|batch|images?|imgs?|inputs?|"
+    r".*(alpha|beta|gamma|lambd|lamb?da|coef|weights?|temp|tau|margin|ratio|factor|scale|num_|n_|threshold|"
+    r"labels?|targets?|masks?|truth|gt|classes|ignore|smoothing|loader|dataset|optim|optimizer|scheduler|parser)"
+)
+_COUNTS = frozenset(
+    {"number", "len", "cmp", "eq", "not", "in", "isinstance", "hasattr", "str", "format", "type", "id", "of tensor"}
+)
+
+
+def may_have_graph(value: Value, depth: int = 8) -> bool:
+    """Whether something that is no known tensor may be one that autograd tracks: not a batch, labels or settings."""
+    if isinstance(value, (Const, Lib, Cls, Mod, Opt, Sched, GradMode, Ids, Copy, StateDict)) or depth == 0:
+        return False
+    if isinstance(value, Tensor):
+        return value.loose or bool(value.uses)
+    if isinstance(value, Tuple):
+        return any(may_have_graph(item, depth - 1) for item in value.items)
+    if not isinstance(value, Sym):
+        return not isinstance(value, (Ref, Func, Obj, Modules))
+    key = value.key
+    if not isinstance(key, tuple) or not key:
+        return True
+    if _PLAIN.fullmatch(value.text.rpartition(".")[2].lower()):
+        return False
+    what, inner = key[0], key[1:]
+    if what in _COUNTS or what == "batch" or (what == "item" and isinstance(inner[0], int)):
+        return False
+    if what == "attr" and isinstance(inner[0], Obj):
+        return True  # what a hook, a base class or code out of view put there
+    if what in ("unpack", "item", "slice", "attr", "unary", "call"):
+        return any(may_have_graph(v, depth - 1) for v in inner if isinstance(v, Value))
+    if what in ("op", "and", "or", "either", "joined", "any"):
+        return any(may_have_graph(v, depth - 1) for v in inner if isinstance(v, Value))
+    if what == "of data":
+        return False
+    return not value.text.startswith(("numpy.", "random.", "math.", "time.", "os.")) and "parse" not in value.text

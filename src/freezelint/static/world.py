@@ -238,6 +238,8 @@ def _absorb(one: World, other: World) -> bool:
         one.names[where] = other.names[where]
         other._owned.discard(where)
     one.result = result
+    if one.state.passes is not other.state.passes:  # their tensors are one now, and so is what they came out of
+        one.state = replace(one.state, passes={**other.state.passes, **one.state.passes})
     _agree(one, other)
     return True
 
@@ -290,7 +292,7 @@ def _both(first: Value | None, second: Value | None, under: _Merge) -> Value | N
         if first.forced is not second.forced:
             return None
         complete = first.complete if first.complete is second.complete else UNSURE
-        return Tensor(first.uses | second.uses, complete)
+        return Tensor(first.uses | second.uses, complete, first.forced, first.loose or second.loose)
     if isinstance(first, Tuple) and isinstance(second, Tuple) and len(first.items) == len(second.items):
         items = [_both(a, b, under) for a, b in zip(first.items, second.items, strict=True)]
         return Tuple(tuple(i for i in items if i is not None)) if None not in items else None

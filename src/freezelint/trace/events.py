@@ -132,11 +132,18 @@ class SetMode(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EnterGradMode(Event):
-    """Gradients are recorded (or not) from here; `how`: with, decorator, statement."""
+    """Gradients are recorded (or not) from here; `how`: with, decorator, statement. `inside` is the name of the method
+    that a statement stands in, "" for a plain function or script."""
 
     enabled: Tri
     kind: str
     how: str = "with"
+    inside: str = ""
+
+    @property
+    def text(self) -> str:
+        """The mode as it is written."""
+        return f"torch.{self.kind}({'' if self.kind != 'set_grad_enabled' else self.enabled is YES})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -163,10 +170,14 @@ class Forward(Event):
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a tensor lost its graph; `how` in words: "detach()", "torch.no_grad()", "item()", ..."""
+    """Where a tensor lost its graph; `how` in words: "detach()", "torch.no_grad()", "item()", ...
+
+    `mode` is the event behind it where a grad mode cut the graph, None where a call on the tensor did.
+    """
 
     how: str
     site: Any = field(compare=False)
+    mode: EnterGradMode | None = field(compare=False, default=None)
 
 
 @dataclass(frozen=True)
@@ -181,13 +192,15 @@ class Use:
 class Backward(Event):
     """`.backward()` of something that came from `uses`; `complete` is UNSURE when more may have gone in.
 
-    `forced` is the place where a missing graph was papered over by `requires_grad = True`. `reached` (live only: source
-    cannot tell) are the leaves that have a gradient afterwards.
+    `loose` says that something of unknown origin went in, which no forward in view made and which may have a graph of
+    its own. `forced` is the place where a missing graph was papered over by `requires_grad = True`. `reached` (live
+    only: source cannot tell) are the leaves that have a gradient afterwards.
     """
 
     uses: frozenset[Use]
     reached: Region | None = None
     complete: Tri = YES
+    loose: bool = False
     forced: Any = None
     label: str = "loss"
 

@@ -43,6 +43,7 @@ class Fault:
     message: str
     related: tuple[Note, ...] = ()
     severity: Severity | None = None  # None: the rule's own
+    unless: frozenset[Any] = frozenset()  # parts or backward sites: withdrawn if a gradient gets there in any other way
 
 
 @dataclass(frozen=True)
@@ -301,15 +302,62 @@ class Run:
             return False
         return any(held.at < fact.at for held in self.holders(part))
 
+    def switched_off(self) -> ev.EnterGradMode | None:
+        """What keeps autograd from recording now, None when it records."""
+        return self.state.switched_off()
+
     def cut(self, part: Part) -> ev.Cut | None:
         """Where the way from a leaf to every loss so far was cut; None when a gradient reached it, or nothing was."""
         fact = find(self.state.cut, part)
         return fact.value if fact and find(self.state.gradient, part) is None else None
 
+    def cuts(self, event: ev.Backward) -> list[tuple[ev.Cut, str]]:
+        """What went into a backward that surely finds no graph: where each was cut. Empty when there may be a graph."""
+        if event.complete is not YES or event.loose:
+            return []
+        found: list[tuple[ev.Cut, ev.Forward]] = []
+        for use in sorted(event.uses, key=lambda use: use.serial):
+            ran = self.state.passes.get(use.serial)
+            if ran is None:
+                return []
+            cut = ran.cut(use)
+            if cut is not None:
+                found.append((cut, ran.event))
+            elif any(leaf.has("params") is not NO for leaf in leaves(ran.event.region)):
+                return []
+        # What an optimizer holds is what was meant to learn; a teacher beside it was cut on purpose.
+        meant = [(cut, ran) for cut, ran in found if any(self.held(leaf) is YES for leaf in leaves(ran.region))]
+        return [(cut, called(ran)) for cut, ran in meant or found]
+
+    def meant(self, region: Region) -> bool:
+        """Whether these were surely meant to train: told to require grad, or without any weights but random ones."""
+        return any(self.last(ev.SetRequiresGrad, p) is not None or self.weights(p) == "random" for p in region)
+
+    def starved(self) -> list[Part]:
+        """The leaves that require grad and that a stepping optimizer holds, whose way to every loss was cut."""
+        return [
+            leaf
+            for leaf in self.trainable(self.state.cut)
+            if self.cut(leaf) is not None
+            and find(self.state.escaped, leaf) is None
+            and any(optimizer.stepped is not None for optimizer in self.holders(leaf))
+        ]
+
 
 def _value(facts: Any, part: Part) -> Tri:
     fact = find(facts, part)
     return fact.value if fact is not None and isinstance(fact.value, Tri) else UNSURE
+
+
+def called(ran: ev.Forward) -> str:
+    """What was run, as messages name it."""
+    return f"`{ran.label}`" if ran.label and "(" not in ran.label else name(ran.region)
+
+
+def cut_by(cuts: Iterable[tuple[ev.Cut, str]]) -> str:
+    """What cut a loss off: call, with, decorator, statement; "" for no cuts. A call among grad modes is the cause."""
+    kinds = {cut.mode.how if cut.mode is not None else "call" for cut, _ in cuts}
+    return next((kind for kind in ("call", "with", "decorator", "statement") if kind in kinds), "")
 
 
 def grouped(parts: Iterable[Part], key: Any) -> Iterator[tuple[Any, Region]]:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any
 
-from freezelint.trace.events import Event
+from freezelint.trace.events import Event, Use
 from freezelint.trace.regions import Part, describe
 
 
@@ -26,8 +26,14 @@ def _word(value: Any) -> str:
         return str(value.value)
     if isinstance(value, frozenset) and any(isinstance(v, Part) for v in value):
         return describe(value)
-    if isinstance(value, frozenset) and not value:
+    if isinstance(value, Use):
+        return f"#{value.serial}" + (f" cut by {value.cut.how}" if value.cut else "")
+    if isinstance(value, frozenset) and value:
+        return ", ".join(sorted(_word(v) for v in value))
+    if isinstance(value, Event):
+        return type(value).__name__
+    if isinstance(value, frozenset):
         return "nothing"
     if isinstance(value, tuple):
         return "[" + ", ".join(_word(v) for v in value) + "]"
-    return str(value)
+    return str(value) if isinstance(value, (str, int, float)) or value is None else f"<{type(value).__name__}>"

@@ -79,6 +79,12 @@ class Pass:
     mode: Mapping[Part, Fact] = field(compare=False)
     at: int = field(compare=False, default=0)
 
+    def cut(self, use: ev.Use) -> ev.Cut | None:
+        """Where the way from a use of this forward back into it was cut: behind it, or in it by the grad mode."""
+        if use.cut is None and self.recording is NO and self.switched is not None:
+            return ev.Cut(self.switched.text, self.switched.site, self.switched)
+        return use.cut
+
 
 Facts = Mapping[Part, Fact]
 
@@ -142,6 +148,15 @@ class State:
     def is_recording(self) -> Tri:
         """Whether autograd records now."""
         return self.recording[-1].value if self.recording else YES
+
+    def switched_off(self) -> ev.EnterGradMode | None:
+        """What switched recording off: the outermost of nested modes, since leaving an inner one changes nothing."""
+        found = None
+        for fact in reversed(self.recording):
+            if fact.value is not NO or not isinstance(fact.event, ev.EnterGradMode):
+                break
+            found = fact.event
+        return found
 
 
 def _create(s: State, e: ev.CreateModule) -> dict[str, Any]:
@@ -217,12 +232,10 @@ def _wrap(s: State, e: ev.Wrap) -> dict[str, Any]:
 
 
 def _forward(s: State, e: ev.Forward) -> dict[str, Any]:
-    mode = s.recording[-1] if s.recording else None
-    switched = mode.event if mode and isinstance(mode.event, ev.EnterGradMode) else None
     kept = dict(s.passes)
     if len(kept) >= FORWARDS_KEPT:
         del kept[next(iter(kept))]
-    kept[e.serial] = Pass(e, s.is_recording(), switched, s.grad, s.mode, s.clock)
+    kept[e.serial] = Pass(e, s.is_recording(), s.switched_off(), s.grad, s.mode, s.clock)
     return {"passes": kept}
 
 
@@ -239,8 +252,8 @@ def _backward(s: State, e: ev.Backward) -> dict[str, Any]:
         if use.cut is None and ran.recording is not NO:
             taught.add(use.serial)
             gradient = told(gradient, _requiring(ran), Fact(ran.recording, e, s.clock))
-        elif e.complete is YES:
-            why = use.cut or (ev.Cut(f"torch.{ran.switched.kind}()", ran.switched.site) if ran.switched else None)
+        else:
+            why = ran.cut(use)
             if why:
                 cut = told(cut, ran.event.region, Fact(why, e, s.clock))
     return {"gradient": gradient, "cut": cut, "taught": frozenset(taught), "backward_at": s.clock}
@@ -263,10 +276,8 @@ def _measured(s: State, e: ev.Backward, reached: Region) -> dict[str, Any]:
     """A backward of a running program: which parts have a gradient now was read, and need not be inferred."""
     cut, taught = s.cut, set(s.taught)
     for use, ran in ((use, s.passes[use.serial]) for use in e.uses if use.serial in s.passes):
-        why = use.cut
-        if ran.recording is NO and ran.switched:
-            why = why or ev.Cut(f"torch.{ran.switched.kind}()", ran.switched.site)
-        elif ran.recording is YES:
+        why = ran.cut(use)
+        if ran.recording is YES:
             taught.add(use.serial)
         if why is not None:
             cut = told(cut, [part for part in leaves(ran.event.region) if part not in reached], Fact(why, e, s.clock))
