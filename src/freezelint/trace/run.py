@@ -306,6 +306,13 @@ class Run:
         """What keeps autograd from recording now, None when it records."""
         return self.state.switched_off()
 
+    def awoke(self, part: Part, since: Optimizer) -> bool:
+        """Whether a leaf was frozen first and unfrozen after an optimizer was built; a later lap does so once more."""
+        fact = find(self.state.grad, part)
+        if fact is None or fact.value is not YES or fact.at <= since.at:
+            return False
+        return fact.was is NO or fact.event.lap > 0
+
     def cut(self, part: Part) -> ev.Cut | None:
         """Where the way from a leaf to every loss so far was cut; None when a gradient reached it, or nothing was."""
         fact = find(self.state.cut, part)
