@@ -4,6 +4,7 @@
 
 Run it with torch installed. A library that is not installed is read from an unpacked wheel, whose folder the option
 names. torchvision need not have its compiled operators: the ones that importing its models asks for are declared here.
+An environment with transformers 4 writes the data of that version beside those of the current one.
 
 Parameters live on the meta device, which holds shapes and no numbers: nothing is downloaded, and a model of a
 billion parameters takes a second. `freezelint.knowledge.zoo` describes the format.
@@ -15,8 +16,10 @@ import argparse
 import contextlib
 import datetime
 import functools
+import gzip
 import importlib
 import json
+import os
 import re
 import sys
 import time
@@ -34,27 +37,34 @@ from torch import nn
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).resolve().parent)]
 
-from freezelint.knowledge.zoo import LIBRARIES, family  # noqa: E402
+from freezelint.knowledge.zoo import family  # noqa: E402
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Identity)
 # Modules that drop out whole paths; libraries write their own.
 DROP_PATHS = {"DropPath": "drop_prob", "StochasticDepth": "p"}
 
 
+def skip_initialization() -> None:
+    """Leave parameters as they come: on the meta device, random numbers take most of the time and are thrown away."""
+    fills = [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]
+    for owner, names in ((nn.init, fills), (torch.Tensor, ("uniform_", "normal_", "erfinv_"))):
+        for name in names:
+            setattr(owner, name, lambda tensor, *args, **kwargs: tensor)
+
+
 @dataclass
 class Built:
     """A model as a library builds it, and what the builder knows of it."""
-
     names: list[str]
     model: nn.Module
     head: str = ""
     exact: bool = True
+    headless: bool = False
 
 
 @dataclass
 class Shelf:
     """The text of one library: nodes by their line, models by their line without the names."""
-
     nodes: dict[str, int] = field(default_factory=dict)
     models: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     families: dict[str, list[tuple[bool, bool]]] = field(default_factory=lambda: defaultdict(list))
@@ -65,7 +75,7 @@ class Shelf:
         batchnorm = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
         functional = any(map(drops_by_attribute, model.modules()))
         dropout = functional or any((rate_of(m) or 0) > 0 for m in model.modules())
-        flags = "b" * batchnorm + "d" * dropout + "f" * functional + "~" * (not built.exact)
+        flags = "b" * batchnorm + "d" * dropout + "f" * functional + "~" * (not built.exact) + "h" * built.headless
         fields = (str(root), flags, built.head, " ".join(tied(model)), " ".join(frozen(model)),
                   "" if built.exact else " ".join(repeats(model)))
         self.models["\t".join(fields)] += built.names
@@ -75,7 +85,9 @@ class Shelf:
     def node(self, module: nn.Module, root: bool = False) -> int:
         """The number of the node that describes a module; the same for all modules of equal structure."""
         children: list[tuple[str, int]] = []
-        for name, child in module.named_children():
+        for name, child in module._modules.items():  # named_children() leaves out a second name of the same module
+            if child is None:
+                continue
             if re.search(r"[:= ]", name):
                 raise ValueError(f"the format has no room for a module named {name!r}")
             # An Identity or an empty Sequential deep inside is the trace of an option that is off.
@@ -85,6 +97,7 @@ class Shelf:
         return self.nodes.setdefault(line, len(self.nodes))
 
     def text(self, header: dict[str, object]) -> str:
+        """The whole file: header, nodes, models, families."""
         models = [" ".join(names) + "\t" + rest for rest, names in self.models.items()]
         header |= {"nodes": len(self.nodes), "models": len(models)}
         traits = [f"{name}\t{agreed(b for b, _ in found)}\t{agreed(d for _, d in found)}"
@@ -190,7 +203,7 @@ def changed(one: nn.Module, other: nn.Module) -> list[str]:
 
 def main_head(paths: list[str]) -> str:
     """The head among modules that depend on the number of classes; boxes, masks and auxiliary heads stand back."""
-    main = [p for p in paths if not re.search(r"aux|bbox|mask|regression|dist$", p, re.IGNORECASE)] or paths
+    main = [p for p in paths if not re.search(r"aux|bbox|mask|regression|distill|dist$", p, re.IGNORECASE)] or paths
     if len(main) < 2:
         return "".join(main)
     shared = []
@@ -205,8 +218,8 @@ def main_head(paths: list[str]) -> str:
 def weightless() -> Iterator[None]:
     """Parameters move to the meta device as modules take them; what a builder computes with is left alone.
 
-    A builder that computes with its parameters fails here, one that computes with other tensors fails where everything
-    is on the meta device: `quietly` tries both.
+    For builders that compute with tensors, and so fail where everything is on the meta device. Others need that: some
+    compute with parameters, and some ask for more memory than there is. `quietly` tries both.
     """
     register = nn.Module.register_parameter
 
@@ -224,12 +237,12 @@ def weightless() -> Iterator[None]:
 
 def quietly(label: str, build: Callable[..., nn.Module], *args: Any, **kwargs: Any) -> nn.Module | None:
     """A model without its numbers, or None and a line on the screen if the library cannot build it."""
-    for without_numbers in (weightless, functools.partial(torch.device, "meta")):
+    for without_numbers in (functools.partial(torch.device, "meta"), weightless):
         try:
             with without_numbers(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return build(*args, **kwargs)
-        except Exception as error:  # noqa: PERF203 - a library raises what it likes; one model less is no reason to stop
+        except Exception as error:  # a library raises what it likes; one model less is no reason to stop
             where = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
     print(f"  without {label}: {reason}"[:300])
@@ -258,6 +271,95 @@ def torchvision_models() -> Iterator[Built]:
     nn.Module.load_state_dict = load
 
 
+def timm_models() -> Iterator[Built]:
+    """Every architecture, deprecated names included; one that has no head by default is built with one."""
+    declare_operators()
+    import timm
+    from timm.models import get_deprecated_models
+
+    older = defaultdict(list)
+    for name, current in get_deprecated_models().items():
+        older[(current or "").partition(".")[0]].append(name)
+    for name in timm.list_models():
+        headless = timm.get_pretrained_cfg(name, allow_unregistered=True).num_classes == 0
+        model = quietly(name, timm.create_model, name, **({"num_classes": 1000} if headless else {}))
+        if model is not None:
+            found = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
+            modules = dict(model.named_modules())
+            head = next((h for h in ([found] if isinstance(found, str) else found) if h in modules), "")
+            yield Built([name, *older[name]], model, head, headless=headless)
+
+
+def transformers_models() -> Iterator[Built]:
+    """Every class that the library's Auto classes know, with the configuration that it makes itself."""
+    declare_operators()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    import transformers
+    from transformers.models.auto import modeling_auto
+
+    transformers.logging.set_verbosity(transformers.logging.CRITICAL)
+    tables = [table for name, table in vars(modeling_auto).items() if name.endswith("MAPPING_NAMES")]
+    listed = [entry for table in tables for entry in table.values()]
+    for name in sorted({name for entry in listed for name in ([entry] if isinstance(entry, str) else entry)}):
+        made = getattr(transformers, name, None)
+        if not (isinstance(made, type) and issubclass(made, transformers.PreTrainedModel)):
+            continue
+        model = quietly(name, configured, made)
+        if model is not None:
+            yield Built([name], model, transformers_head(made, model), exact=False)
+
+
+SETTINGS = {  # what classes whose name begins so ask of their configuration beyond its defaults
+    "Autoformer": {"prediction_length": 24},
+    "BeitForSemanticSegmentation": {"out_indices": [3, 5, 7, 11]},
+    "Data2VecVisionForSemanticSegmentation": {"out_indices": [3, 5, 7, 11]},
+    "Esm": {"vocab_size": 33, "pad_token_id": 1},
+    "Informer": {"prediction_length": 24},
+    "TimeSeriesTransformer": {"prediction_length": 24},
+    "Wav2Vec2BertForCTC": {"vocab_size": 32},
+    "Wav2Vec2ConformerForCTC": {"vocab_size": 32},
+}
+
+
+def configured(made: type[nn.Module], **changes: int) -> nn.Module:
+    """A model of a class, with its default configuration and some changes to it."""
+    settings = next((known for start, known in SETTINGS.items() if made.__name__.startswith(start)), {})
+    config = made.config_class(**settings)
+    if version("transformers").startswith("4.") and many_experts(config):
+        raise ValueError("tens of thousands of modules")  # version 5 has one module for all experts of a layer
+    if getattr(config, "use_pretrained_backbone", False):
+        config.use_pretrained_backbone = False
+    for name, value in changes.items():
+        setattr(config, name, value)
+    return made(config)
+
+
+def many_experts(config: Any) -> bool:
+    """Whether a mixture has more experts than anybody lists by name."""
+    parts = [config, *(part for part in vars(config).values() if hasattr(part, "model_type"))]
+    counts = ((name, n) for part in parts for name, n in vars(part).items() if isinstance(n, int))
+    return any("expert" in name and ("num" in name or name.startswith("n_")) and n > 16 for name, n in counts)
+
+
+def transformers_head(made: type[nn.Module], model: nn.Module) -> str:
+    """What depends on the number of labels; else the output embeddings; else what depends on the vocabulary."""
+    if "For" not in made.__name__ and "LMHead" not in made.__name__ and "DoubleHeads" not in made.__name__:
+        return ""
+    label = f"the head of {made.__name__}"
+    other = quietly(label, configured, made, num_labels=7)
+    if other and (head := main_head(changed(model, other))):
+        return head
+    if hasattr(model, "qa_outputs"):
+        return "qa_outputs"
+    output = model.get_output_embeddings()
+    if output is not None:
+        return next((path for path, module in model.named_modules() if module is output), "")
+    other = quietly(label, configured, made, vocab_size=11) if hasattr(model.config, "vocab_size") else None
+    found = changed(model, other) if other else []
+    return main_head([path for path in found if not isinstance(model.get_submodule(path), nn.Embedding)])
+
+
+BUILDERS = {"torchvision": torchvision_models, "timm": timm_models, "transformers": transformers_models}
 _declared: list[torch.library.Library] = []
 
 
@@ -276,16 +378,17 @@ def version(library: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=f"of {', '.join(LIBRARIES)}; all of them")
-    for library in LIBRARIES:
+    parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=f"of {', '.join(BUILDERS)}; all of them")
+    for library in BUILDERS:
         parser.add_argument(f"--{library}", metavar="FOLDER", help=f"where {library} lies if it is not installed")
     parser.add_argument("--out", type=Path, default=ROOT / "src/freezelint/knowledge/zoo", metavar="FOLDER")
     options = parser.parse_args()
-    sys.path += [folder for library in LIBRARIES if (folder := getattr(options, library))]
-    for library in options.libraries or LIBRARIES:
+    sys.path += [folder for library in BUILDERS if (folder := getattr(options, library))]
+    skip_initialization()
+    for library in options.libraries or BUILDERS:
         start = time.perf_counter()
         shelf = Shelf()
-        for built in globals()[f"{library}_models"]():
+        for built in BUILDERS[library]():
             shelf.add(library, built)
         # A variant without weights is worth a line only where it differs.
         for names in list(shelf.models.values()):
@@ -293,10 +396,13 @@ def main() -> None:
         shelf.models = {rest: names for rest, names in shelf.models.items() if names}
         text = shelf.text({"library": library, "version": version(library), "torch": version("torch"),
                            "date": str(datetime.date.today())})
-        (options.out / f"{library}.txt").write_text(text, encoding="utf-8", newline="\n")
+        # Parameters were renamed between the major versions of transformers; the data of both are kept.
+        older = library == "transformers" and version(library).startswith("4.")
+        packed = gzip.compress(text.encode(), mtime=0)
+        (options.out / f"{library}{'4' * older}.txt.gz").write_bytes(packed)
         count = Counter(name.startswith("!") for names in shelf.models.values() for name in names)
         print(f"{library}: {count[False]} models and {count[True]} variants, {len(shelf.nodes)} nodes, "
-              f"{len(text):,} bytes, {time.perf_counter() - start:.0f} s")
+              f"{len(packed):,} of {len(text):,} bytes, {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

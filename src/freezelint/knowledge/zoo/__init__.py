@@ -1,7 +1,7 @@
 """What well-known models are made of: layers, parameter names, heads, tied weights. Generated, never edited by hand.
 
 `architecture("torchvision", "resnet50")` gives one model; `names("timm")` gives what is listed. The data lie beside
-this file, one text file a library, written by `tools/make_zoo.py`:
+this file, one compressed text file a library (`zcat` shows it), written by `tools/make_zoo.py`:
 
     {"library": "torchvision", "version": ..., "nodes": 2, ...}     a header, in JSON
     Conv2d(weight)                                                  node 0: a layer with its own parameters
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,7 @@ from types import MappingProxyType
 
 from freezelint.trace.regions import Layer
 
+# transformers 5 renamed parameters (`vit.encoder.layer.0` became `vit.layers.0`), so both versions have their data.
 LIBRARIES = ("torchvision", "timm", "transformers")
 
 
@@ -103,7 +105,7 @@ def family_traits(library: str, name: str) -> tuple[str, str] | None:
 
 def family(library: str, name: str) -> str:
     """The letters by which models of a library belong together: "resnet" of "resnet50d", "Bert" of "BertModel"."""
-    if library == "transformers":
+    if library.startswith("transformers"):
         pattern = r".+?(?=For[A-Z]|LMHead|DoubleHeads|Vision|Text|Encoder|Decoder|PreTrained|Model|Backbone|$)"
     else:
         pattern = r"(tf_|gluon_|legacy_)?[a-z]+"
@@ -178,5 +180,7 @@ def _layer(own: str) -> Layer | None:
 @cache
 def _shelf(library: str) -> _Shelf:
     """The data of a library; one that is not known has no models."""
-    file = Path(__file__).with_name(f"{library}.txt")
-    return _Shelf(file.read_text(encoding="utf-8") if library in LIBRARIES and file.exists() else "")
+    file = Path(__file__).with_name(f"{library}.txt.gz")
+    if library not in LIBRARIES or not file.exists():
+        return _Shelf("")
+    return _Shelf(zlib.decompress(file.read_bytes(), wbits=31).decode())
