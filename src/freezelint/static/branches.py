@@ -7,6 +7,7 @@ world, and the assumption is remembered under the value tested, so that the same
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +44,9 @@ from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE, YES
 
 CHOICES = 6  # entries of a dictionary whose key is not known that are looked at one by one
+
+
+ASSUMED = 64  # assumptions a world remembers
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,8 @@ def assume(it: Interpreter, value: Value, outcome: bool, node: cst.CSTNode, worl
                     world.assumed[part] = Assumption(outcome, text, shown, it.place(node))
             return
     world.assumed[value] = Assumption(outcome, text, shown, it.place(node))
+    if len(world.assumed) > ASSUMED:  # old ones are options of the program, new ones are of the step under way
+        del world.assumed[next(itertools.islice(world.assumed, ASSUMED // 2, None))]
 
 
 def choose(

@@ -10,7 +10,7 @@ import libcst.matchers as matchers
 
 from freezelint.static import calls, classes, execute, forward, lifecycles, modes, overrides
 from freezelint.static.calls import Args
-from freezelint.static.interpreter import ENTRY_FUEL, Interpreter, OutOfFuel, Scope
+from freezelint.static.interpreter import ENTRY_FUEL, PART_FUEL, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
 from freezelint.static.notebook import MARK
 from freezelint.static.prefilter import Segments
@@ -71,9 +71,9 @@ def _functions(body: object) -> Iterator[cst.FunctionDef]:
             yield from _functions(node.body.body)
 
 
-def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE) -> None:
+def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE, fuel: int = PART_FUEL) -> None:
     """Run one entry in a world of its own; a lack of fuel ends the entry, not the file."""
-    it.fuel = ENTRY_FUEL
+    it.refuel(fuel)
     it.scope = Scope(module)
     it.running = []
     it.guarded = 0
@@ -102,8 +102,9 @@ def _uncalled(it: Interpreter, module: Module, world: World) -> None:
                 if isinstance(method, cst.FunctionDef) and id(method) not in it.called and _unfreezes(entry, method):
                     it.hypothetical, it.scope = True, Scope(module)
                     before, fuel = set(it.called), it.fuel
+                    it.fuel = UNCALLED_FUEL
                     try:
-                        _method(it, entry, Obj(number), method, world.fork(), fuel=UNCALLED_FUEL)
+                        _method(it, entry, Obj(number), method, world.fork())
                     except OutOfFuel:
                         pass
                     finally:
@@ -111,6 +112,8 @@ def _uncalled(it: Interpreter, module: Module, world: World) -> None:
 
 
 def _unfreezes(cls: ClassInfo, method: cst.FunctionDef) -> bool:
+    if "requires_grad" not in cls.module.text and "unfreeze" not in cls.module.text:
+        return False
     known = _flags.get(id(method))
     if known is None or known[0] is not method:
         text = cls.module.tree.code_for_node(method)
@@ -126,7 +129,7 @@ def _top_level(it: Interpreter, module: Module) -> None:
         world.own(module.path)["__name__"] = Const("__main__")
         return execute.block(it, statements(module), [world])
 
-    _attempt(it, module, start, whole=YES)
+    _attempt(it, module, start, whole=YES, fuel=ENTRY_FUEL)
 
 
 def statements(module: Module) -> list[cst.CSTNode]:
@@ -185,6 +188,7 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
             done.append(after)
             for method in wanted:
                 if id(method) not in it.called:
+                    it.refuel(PART_FUEL)
                     try:
                         done += _method(it, cls, owner, method, after.fork())
                     except OutOfFuel:  # the other methods have fuel of their own
@@ -220,14 +224,13 @@ def _alone(it: Interpreter, module: Module, cls: ClassInfo) -> None:
 
 def _stills_itself(it: Interpreter, cls: ClassInfo) -> bool:
     """Whether only the constructor (or what is private) calls eval(): a public method may be called after train()."""
+    if ".eval()" not in cls.module.text:
+        return False
     methods = {name: m for name, m in cls.members.items() if isinstance(m, cst.FunctionDef)}
     stills = {name for name, m in methods.items() if ".eval()" in cls.module.tree.code_for_node(m)}
     return bool(stills) and all(name == "__init__" or name.startswith("_") for name in stills - {"forward", "train"})
 
 
-def _method(
-    it: Interpreter, cls: ClassInfo, owner: Obj, method: cst.FunctionDef, world: World, fuel: int = ENTRY_FUEL
-) -> list[World]:
+def _method(it: Interpreter, cls: ClassInfo, owner: Obj, method: cst.FunctionDef, world: World) -> list[World]:
     func = Func(it.function(cls.module, method, cls), bound=owner if classes.kind_of(method) != "static" else None)
-    it.fuel = fuel
     return [after for _, after in calls.inline(it, func, Args(more=True), method, world)]

@@ -39,7 +39,9 @@ from freezelint.trace.tri import NO, YES
 
 Outcomes = list[tuple[Value, World]]
 
-ENTRY_FUEL = 60_000  # evaluations an entry may take; far more than any training script needs
+ENTRY_FUEL = 60_000  # evaluations a program may take; far more than any training script needs
+PART_FUEL = 15_000  # evaluations a function or method may take that is looked at by itself
+FILE_FUEL = 150_000  # evaluations all entries of a file may take together
 MODEL_NAMES = frozenset(
     ("model", "net", "network", "backbone", "encoder", "decoder", "generator", "discriminator", "student", "teacher",
      "classifier", "netg", "netd", "model_s", "model_t")
@@ -94,6 +96,8 @@ class Interpreter:
     closures: set[int] = field(default_factory=set)  # frames that functions defined in them may still read
     defaults: dict[Any, Value] = field(default_factory=dict)  # of command line options, by (parser, name)
     fuel: int = ENTRY_FUEL
+    tank: int = ENTRY_FUEL  # what `fuel` was when the entry started
+    left: int = FILE_FUEL
     guarded: int = 0  # `try` blocks around what runs now
     scope: Scope = None  # type: ignore[assignment]
     listeners: dict[type, list[Rule]] = field(default_factory=dict)
@@ -166,8 +170,13 @@ class Interpreter:
     @property
     def limit(self) -> int:
         """How many worlds may live side by side: the less fuel is left, the fewer, so that every entry ends."""
-        left = self.fuel / ENTRY_FUEL
+        left = self.fuel / self.tank
         return WORLDS if left > 0.8 else 16 if left > 0.6 else 4 if left > 0.3 else 1
+
+    def refuel(self, amount: int) -> None:
+        """Fuel for the next entry, as far as the file has any left."""
+        self.left -= self.tank - max(self.fuel, 0)
+        self.tank = self.fuel = max(min(amount, self.left), 500)
 
     def burn(self) -> None:
         """Count an evaluation."""

@@ -19,7 +19,7 @@ import libcst as cst
 from freezelint.finding import Finding, Site
 from freezelint.static.project import Source, read
 
-PARSED_KEPT = 400_000  # characters of source whose trees are kept; a tree takes about 300 bytes a character
+PARSED_KEPT = 1_000_000  # characters of source whose trees are kept; a tree takes about 200 bytes a character
 FOLLOWED_LIMIT = 400_000  # a followed file larger than this is generated code
 
 

@@ -44,13 +44,28 @@ class Const(Value):
 NONE = Const(None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sym(Value):
-    """Something unknown. `text` is how the source writes it, `kind` the library class if it is an instance of one."""
+    """Something unknown. `text` is how the source writes it, `kind` the library class if it is an instance of one.
+
+    Keys nest (an attribute of an item of a call), so the hash is worked out once and tells most unequal ones apart.
+    """
 
     key: Hashable
-    text: str = field(default="", compare=False)
-    kind: str = field(default="", compare=False)
+    text: str = ""
+    kind: str = ""
+    _hash: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash(self.key))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Sym) and self._hash == other._hash and self.key == other.key
 
 
 @dataclass(frozen=True, slots=True)
