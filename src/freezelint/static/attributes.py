@@ -298,6 +298,10 @@ def _of_value(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world
             return flag_of(it, owner.region, world)
         return Copy(owner.members, ".data") if name == "data" else Method(owner, name)
     if isinstance(owner, Tensor):
+        if name == "requires_grad" and owner.forced is None:
+            loss = ev.Backward(site=None, uses=owner.uses, complete=owner.complete, loose=owner.loose)
+            if world.state.lost(loss):
+                return Const(False)
         if name in _NO_TENSOR:
             return Sym(("of tensor", name, serial()), name)
         if name in CUTS:

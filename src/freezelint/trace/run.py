@@ -320,18 +320,7 @@ class Run:
 
     def cuts(self, event: ev.Backward) -> list[tuple[ev.Cut, str]]:
         """What went into a backward that surely finds no graph: where each was cut. Empty when there may be a graph."""
-        if event.complete is not YES or event.loose:
-            return []
-        found: list[tuple[ev.Cut, ev.Forward]] = []
-        for use in sorted(event.uses, key=lambda use: use.serial):
-            ran = self.state.passes.get(use.serial)
-            if ran is None:
-                return []
-            cut = ran.cut(use)
-            if cut is not None:
-                found.append((cut, ran.event))
-            elif any(leaf.has("params") is not NO for leaf in leaves(ran.event.region)):
-                return []
+        found = self.state.lost(event)
         # What an optimizer holds is what was meant to learn; a teacher beside it was cut on purpose.
         meant = [(cut, ran) for cut, ran in found if any(self.held(leaf) is YES for leaf in leaves(ran.region))]
         return [(cut, called(ran)) for cut, ran in meant or found]

@@ -158,6 +158,22 @@ class State:
             found = fact.event
         return found
 
+    def lost(self, event: ev.Backward) -> list[tuple[ev.Cut, ev.Forward]]:
+        """Where the ways back into every forward behind a loss were cut; empty when one of them may be open."""
+        found: list[tuple[ev.Cut, ev.Forward]] = []
+        if event.complete is not YES or event.loose:
+            return []
+        for use in sorted(event.uses, key=lambda use: use.serial):
+            ran = self.passes.get(use.serial)
+            if ran is None:
+                return []
+            cut = ran.cut(use)
+            if cut is not None:
+                found.append((cut, ran.event))
+            elif any(leaf.has("params") is not NO for leaf in leaves(ran.event.region)):
+                return []
+        return found
+
 
 def _create(s: State, e: ev.CreateModule) -> dict[str, Any]:
     weights = {YES: "pretrained", NO: "random", UNSURE: "unsure"}[e.pretrained]
@@ -252,7 +268,7 @@ def _backward(s: State, e: ev.Backward) -> dict[str, Any]:
         if use.cut is None and ran.recording is not NO:
             taught.add(use.serial)
             gradient = told(gradient, _requiring(ran), Fact(ran.recording, e, s.clock))
-        else:
+        elif not s.lost(e):  # with no graph at all, backward() raises, and the fault is another
             why = ran.cut(use)
             if why:
                 cut = told(cut, ran.event.region, Fact(why, e, s.clock))

@@ -72,8 +72,8 @@ def check(run: Run, event: Backward | End) -> Iterator[Fault]:
             holder = run.holders(min(region, key=lambda part: part.serial))[0]
             yield Fault(
                 cut.site,
-                f"{cut.how} cuts {name(region)} off from every loss: it gets no gradient, and {holder.label}, which"
-                " holds it, never moves it",
+                f"{cut.how} cuts {name(region)} off from every loss: no gradient arrives, and"
+                f" {holder.label} never moves what it holds of it",
                 (Note(holder.built.site, f"{holder.label} holds it since here"),),
                 severity=ERROR if run.meant(region) else WARNING,
                 unless=region,

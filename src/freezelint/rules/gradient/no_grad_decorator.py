@@ -83,8 +83,8 @@ def check(run: Run, event: Backward | End) -> Iterator[Fault]:
             holder = run.holders(min(region, key=lambda part: part.serial))[0]
             yield Fault(
                 cut.site,
-                f"this decorator runs {name(region)} under {cut.how}: it gets no gradient, and {holder.label}, which"
-                " holds it, never moves it",
+                f"this decorator runs {name(region)} under {cut.how}: no gradient arrives, and"
+                f" {holder.label} never moves what it holds of it",
                 (Note(holder.built.site, f"{holder.label} holds it since here"),),
                 severity=ERROR if run.meant(region) else WARNING,
                 unless=region,

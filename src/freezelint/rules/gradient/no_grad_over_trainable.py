@@ -68,8 +68,8 @@ def check(run: Run, event: End) -> Iterator[Fault]:
         loss = run.last(Backward)
         yield Fault(
             cut.site,
-            f"{name(region)} runs only under {cut.how}: it gets no gradient, and {holder.label}, which holds it,"
-            " never moves it",
+            f"{name(region)} runs only under {cut.how}: no gradient arrives, and"
+            f" {holder.label} never moves what it holds of it",
             (
                 Note(holder.built.site, f"{holder.label} holds it since here"),
                 *((Note(loss.site, "this backward() does not reach it"),) if loss else ()),
