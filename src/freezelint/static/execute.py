@@ -32,7 +32,7 @@ from freezelint.static.values import (
     Value,
     tensor_of,
 )
-from freezelint.static.world import Flow, World, merge, serial
+from freezelint.static.world import Flow, World, merge, serial, thawed
 from freezelint.trace import events as ev
 from freezelint.trace.tri import NO, YES
 
@@ -45,6 +45,8 @@ def block(it: Interpreter, body: Sequence[Any], worlds: list[World]) -> list[Wor
             break
         left = [w for w in worlds if w.flow is not Flow.NORMAL]
         after: list[World] = []
+        if len(running) > 1 and isinstance(statement, (cst.For, cst.While)):
+            running.sort(key=thawed)
         allowed = it.fuel // 2  # what one statement may take in all worlds; those that come after are not looked at
         for world in running:
             after += _run(it, statement, world)
@@ -62,9 +64,8 @@ def _run(it: Interpreter, statement: Any, world: World) -> list[World]:
         for small in statement.body:
             handler = _SMALL.get(type(small))
             if handler:
-                worlds = [after for w in worlds if w.flow is Flow.NORMAL for after in handler(it, small, w)] + [
-                    w for w in worlds if w.flow is not Flow.NORMAL
-                ]
+                left = [w for w in worlds if w.flow is not Flow.NORMAL]
+                worlds = [after for w in worlds if w.flow is Flow.NORMAL for after in handler(it, small, w)] + left
         return worlds
     handler = _COMPOUND.get(type(statement)) or _SMALL.get(type(statement))  # `if x: y = 1` has no line in between
     return handler(it, statement, world) if handler else [world]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,7 +32,7 @@ from freezelint.static.values import (
     Value,
 )
 from freezelint.trace.state import State, joined
-from freezelint.trace.tri import UNSURE
+from freezelint.trace.tri import NO, UNSURE
 
 WORLDS = 64  # more are joined, and what they do not agree on becomes Unsure; fewer when fuel runs low
 
@@ -41,6 +42,9 @@ _serials = itertools.count(1)
 def serial() -> int:
     """A number nobody else has."""
     return next(_serials)
+
+
+_BUILDS = re.compile(r"^(torch\.optim\.[A-Z]|torchvision\.models\.|timm\.|transformers\.)")
 
 
 class Flow(enum.Enum):
@@ -124,10 +128,12 @@ class World:
 
 def light(value: Value | None, world: World, depth: int = 2) -> bool:
     """Whether forgetting a value loses nothing that rules ask about: it leads to no parameters, modes or graphs."""
-    if value is None or isinstance(value, (Const, Sym, Lib, Mod, Sched, GradMode)):
+    if value is None or isinstance(value, (Const, Sym, Mod, Sched, GradMode)):
         return True
+    if isinstance(value, Lib):  # what builds a model or an optimizer decides what there is to freeze
+        return not _BUILDS.search(value.name)
     if isinstance(value, Cls):  # of a model's class it is still to be seen what its instances hold
-        return "forward" not in value.info.members
+        return "forward" not in value.info.members and not value.info.node.bases
     if isinstance(value, Tensor):
         return not value.uses
     if isinstance(value, Func):
@@ -183,15 +189,21 @@ def merge(worlds: list[World], limit: int = WORLDS) -> list[World]:
 
 
 def spread(worlds: list[World], limit: int) -> list[World]:
-    """Some of these, far apart from each other, and of each way to leave the block at least one."""
+    """Some of these: of each way to leave the block at least one, those that freeze most, else far apart."""
     ways: dict[object, list[World]] = {}
     for world in worlds:
         ways.setdefault((world.flow, world.stack), []).append(world)
     kept: list[World] = []
     for alike in ways.values():
         share = max(1, limit * len(alike) // len(worlds))
+        alike.sort(key=thawed)
         kept += [alike[at * len(alike) // share] for at in range(share)]
     return kept
+
+
+def thawed(world: World) -> int:
+    """Fewer for a world in which more was frozen: those are the worlds that rules ask about."""
+    return -sum(fact.value is NO for fact in world.state.grad.values())
 
 
 @dataclass
