@@ -43,6 +43,7 @@ from freezelint.trace.regions import Part, Test, View
 from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE, YES
 
+OPAQUE = 5  # tests of the same elements that are not looked into
 CHOICES = 6  # entries of a dictionary whose key is not known that are looked at one by one
 
 
@@ -301,6 +302,7 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
     if isinstance(value, Cond):
         members = world.elements.get(value.loop)
         if members is not None:
+            members = _shallow(it, value, members, node, world)
             yes, no, maybe = partition(value, members, world)
             return [Case(world, None, value, (*yes, *maybe), (*no, *maybe))]
     if not isinstance(value, Sym):
@@ -330,6 +332,26 @@ def named(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> lis
     for outcome, w in ((True, world), (False, other)):
         w.assumed[test] = Assumption(outcome, f"{text} == {default.value!r}", outcome, it.place(node))
     return [(default.value, world), ("", other)]
+
+
+def _shallow(it: Interpreter, cond: Cond, members: Members, node: cst.CSTNode, world: World) -> Members:
+    """The members that can be split by one more test that is not looked into. The others are let go: each such test
+    doubles the parts of a model."""
+    if not _opaque(cond):
+        return members
+    deep = tuple(m for m in members if sum(test.kind == "opaque" for test, _ in m[1].tests) >= OPAQUE)
+    if not deep:
+        return members
+    region = frozenset(part for _, part in deep)
+    it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by="too many tests"))
+    world.elements[cond.loop] = tuple(m for m in world.elements[cond.loop] if m not in deep)
+    return tuple(m for m in members if m not in deep)
+
+
+def _opaque(cond: Cond) -> bool:
+    return (cond.test is not None and cond.test.kind == "opaque") or any(
+        isinstance(arg, Cond) and _opaque(arg) for arg in cond.args
+    )
 
 
 def partition(cond: Cond, members: Members, world: World) -> tuple[Members, Members, Members]:
