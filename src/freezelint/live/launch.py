@@ -249,7 +249,10 @@ def _as_main(module: ModuleType, path: str, arguments: Sequence[str]) -> Iterato
     """What Python sets up for a script: its arguments, its folder on the path, `__main__`."""
     kept, folder = (sys.argv, list(sys.path), sys.modules["__main__"]), os.getcwd()
     sys.argv = [path, *arguments]
-    sys.path[0] = os.path.dirname(os.path.abspath(path))
+    own = os.path.dirname(os.path.abspath(sys.argv[0]))  # the entry that Python made for freezelint itself
+    if sys.path and sys.path[0] in ("", os.getcwd(), own):
+        del sys.path[0]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     sys.modules["__main__"] = module
     try:
         yield

@@ -74,6 +74,7 @@ class Leaf:
     parameter: weakref.ref[torch.Tensor] | None
     name: str
     born: Site | None = None
+    random: bool = False
 
 
 @dataclass(eq=False)
@@ -95,14 +96,16 @@ class Forest:
         self.roots: list[tuple[weakref.ref[nn.Module], Part]] = []
         self.owners: ByIdentity[weakref.ref[nn.Module]] = ByIdentity()  # parameter -> the module it was registered in
         self.parents: ByIdentity[list[weakref.ref[nn.Module]]] = ByIdentity()
-        self.born: ByIdentity[Site | None] = ByIdentity()
+        self.born: ByIdentity[tuple[Site | None, bool]] = ByIdentity()
 
     # Registration, while modules are being built --------------------------------------------------------------------
 
-    def register_parameter(self, module: nn.Module, parameter: torch.Tensor, site: Site | None) -> None:
-        """`parameter` became one of `module`'s own."""
+    def register_parameter(
+        self, module: nn.Module, parameter: torch.Tensor, site: Site | None, random: bool = False
+    ) -> None:
+        """`parameter` became one of `module`'s own; `random` says that the user's code made a layer of torch's."""
         if self.owners.get(parameter) is None:
-            self.born[parameter] = site
+            self.born[parameter] = (site, random)
         self.owners[parameter] = weakref.ref(module)
 
     def register_module(self, parent: nn.Module, child: nn.Module) -> None:
@@ -161,7 +164,8 @@ class Forest:
                 full = f"{path}.{name}".lstrip(".")
                 part = _child(node, f"{planted.root.label}.{full}", full, {path: layer}, frozenset({full}))
                 self.parameters[parameter] = part
-                leaf = Leaf(part, weakref.ref(inner), weakref.ref(parameter), full, self.born.get(parameter))
+                born = self.born.get(parameter) or (None, False)
+                leaf = Leaf(part, weakref.ref(inner), weakref.ref(parameter), full, *born)
                 self.leaves[part] = leaf
                 planted.leaves.append(leaf)
                 kept.append(part)
@@ -191,7 +195,7 @@ class Forest:
         """A parameter that belongs to no module in view."""
         part = Part(label, layers={"": Layer("Parameter", ("parameter",))})
         self.parameters[parameter] = part
-        leaf = self.leaves[part] = Leaf(part, None, weakref.ref(parameter), label, self.born.get(parameter) or site)
+        leaf = self.leaves[part] = Leaf(part, None, weakref.ref(parameter), label, site)
         return leaf
 
     # Regions --------------------------------------------------------------------------------------------------------

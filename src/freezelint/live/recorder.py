@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -30,11 +31,12 @@ from freezelint.trace import run as asking
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import NOWHERE, Part, Region, leaves
 from freezelint.trace.state import State
-from freezelint.trace.tri import YES, Tri
+from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 CLOSE_STEPS = 3  # steps that are watched closely at the start
 AWAKE_STEPS = 2  # and after something new
 AWAKE_TIMES = 4  # how often the same line counts as new
+METHODS = ("train", "eval", "requires_grad_")  # that an attribute of the same name hides
 IN_LOOPS = ("flag", "wrote", "copy")  # what a loop does to one parameter after the other
 
 
@@ -160,6 +162,10 @@ class Recorder:
         self._guarded(self._end)
 
     def _end(self) -> None:
+        for _, ref in self.forest.owners.items():  # models that never ran are still told of
+            module = ref()
+            if module is not None and self.forest.modules.get(module) is None:
+                self._discover(self.forest.root_of(module), None)
         self._sync()
         self._emit(ev.End(site=None))
 
@@ -282,19 +288,20 @@ class Recorder:
                 self.forest.register_parameter(module, parameter, sites.here())
 
     def _parameter(self, module: nn.Module, name: str, parameter: torch.Tensor) -> None:
-        self.forest.register_parameter(module, parameter, sites.here())
+        self.forest.register_parameter(module, parameter, sites.here(), sites.by_hand())
 
     def _module(self, parent: nn.Module, name: str, child: nn.Module) -> None:
         self.forest.register_module(parent, child)
         old = parent._modules.get(name)
         if old is child:
             return
-        if old is not None:
+        if old is None and not sites.in_person():
+            return  # a container, or a library's model, is being built
+        if isinstance(old, nn.Module):
             self._wake(name)
-        replaced = [old] if isinstance(old, nn.Module) else []
-        entry = self._note("replace", sites.here(), [parent, child, *replaced], name=name)
-        if old is not None:  # what it held is told of even when it is gone by then
-            entry.details["old"] = self.forest.below(old)
+            self._discover(self.forest.root_of(parent), None)  # while the old one is still there
+        gone = self.forest.below(old) if isinstance(old, nn.Module) else NOWHERE
+        self._note("replace", sites.here(), [parent, child], name=name, old=gone)
 
     def _build(self, optimizer: torch.optim.Optimizer) -> None:
         self._wake("build")
@@ -335,20 +342,19 @@ class Recorder:
             self._note("clip", sites.here(), parameters)
 
     def _attribute(self, target: Any, name: str, value: Any) -> None:
+        frame = sites.user_frame()
+        if frame is None or name.startswith("_") or not isinstance(value, (bool, int, str, type(None), FunctionType)):
+            return
+        if hasattr(type(target), name) and name not in METHODS:
+            return  # a property, or torch's own attribute: it does what it does
         if isinstance(target, nn.Module):
-            if name not in ("training", "train", "eval", "requires_grad_") and "grad" not in name.lower():
+            if name not in (*METHODS, "training") and "grad" not in name.lower():
                 return
-            if name in target._parameters or name in target._modules:
-                return
-            kind = "module"
-        elif hasattr(type(target), name) and name != "requires_grad_":
-            return
-        else:
-            kind = "parameter"
-        if name.startswith("_") or not isinstance(value, (bool, int, str, type(None), type(lambda: 0))):
-            return
-        own = hasattr(type(target), name) and name not in ("train", "eval", "requires_grad_")
-        self._note("wrote", sites.here(), [target], target=kind, name=name, value=repr(value), own=own)
+            if name == "training" and (frame.f_code.co_name == "train" or not target._modules):
+                return  # what train() does itself, or a layer whose flag is all there is
+        kind = "module" if isinstance(target, nn.Module) else "parameter"
+        own = name not in (*METHODS, "training") and sites.reads(frame, type(target), name)
+        self._note("wrote", sites.site_of(frame), [target], target=kind, name=name, value=repr(value), own=own)
 
     def _detach(self, tensor: torch.Tensor) -> None:
         reached = _parameters_behind(tensor)
@@ -506,12 +512,13 @@ class Recorder:
         planted = self.forest.plant(module, label or _name_of(module))
         if planted is None:
             return
-        trained: dict[Site | None, set[Part]] = {}
+        born: dict[tuple[Site | None, bool], set[Part]] = {}
         for leaf in planted.leaves:
-            trained.setdefault(leaf.born, set()).add(leaf.part)
+            born.setdefault((leaf.born, leaf.random), set()).add(leaf.part)
             self._flags[leaf.part] = self._modes[leaf.part] = True
-        for site, parts in trained.items():
-            self._emit(ev.CreateModule(site=site, region=frozenset(parts), kind=planted.kind))
+        for (site, random), parts in born.items():
+            pretrained = NO if random else UNSURE  # what a library made may come with weights
+            self._emit(ev.CreateModule(site=site, region=frozenset(parts), kind=planted.kind, pretrained=pretrained))
         self.measures.met(planted.leaves)
 
     def _grew(self, module: nn.Module) -> bool:
@@ -625,9 +632,9 @@ class Recorder:
                 yield ev.Wrap(site=site, lap=lap, region=self.forest.below(alive[0]), kind=details["kind"])
             case "replace" if len(alive) > 1:
                 parent, child = alive[:2]
-                if self.forest.modules.get(parent) is None or not details.get("old"):
-                    return
                 self._discover(self.forest.root_of(parent), None)
+                if not self.forest.below(child):
+                    return
                 yield ev.ReplaceSubmodule(
                     site=site,
                     lap=lap,
@@ -638,8 +645,12 @@ class Recorder:
                 )
             case "wrote" if alive:
                 modules = [target for target in alive if isinstance(target, nn.Module)]
+                if details["name"] == "training":  # what train() would have reached, and the flag has not
+                    modules = [m for m in modules if any(i.training is not m.training for i in m.modules())]
                 region = self._parts([target for target in alive if not isinstance(target, nn.Module)], site)
                 region = region.union(*map(self.forest.below, modules))
+                if not region:
+                    return
                 yield ev.WroteAttribute(
                     site=site,
                     lap=lap,

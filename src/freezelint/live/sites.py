@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import sys
 import sysconfig
+from functools import cache
 from itertools import islice
 from types import CodeType, FrameType
+
+import torch
 
 import freezelint
 from freezelint.finding import Site
@@ -23,6 +27,11 @@ _LIBRARY = tuple(
 )
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _UNNAMED = ("<string>", "<frozen ", "<eval_with_key>", "<__array_function__", "<attrs ")
+
+_FREEZELINT = os.path.join(os.path.dirname(freezelint.__file__), "")
+_TORCH = os.path.join(os.path.dirname(torch.__file__), "")
+_WATCHED = (_FREEZELINT, _TORCH)
+_ASSIGNS = (_FREEZELINT, os.path.join(_TORCH, "nn", "modules", "module.py"))
 
 _mine: dict[str, bool] = {}
 _sites: dict[tuple[int, int], tuple[CodeType, Site]] = {}
@@ -50,6 +59,24 @@ def user_frame(start: FrameType | None = None) -> FrameType | None:
     while frame is not None and not is_user_code(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     return frame
+
+
+def by_hand(start: FrameType | None = None) -> bool:
+    """Whether user code called torch itself, with no other library in between."""
+    frame = start or sys._getframe(1)
+    while frame is not None and not is_user_code(frame.f_code.co_filename):
+        if not frame.f_code.co_filename.startswith(_WATCHED):
+            return False
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is not None
+
+
+def in_person(start: FrameType | None = None) -> bool:
+    """Whether user code assigned a submodule itself, and no container did."""
+    frame = start or sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_ASSIGNS):
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is not None and is_user_code(frame.f_code.co_filename)
 
 
 def user_frames(start: FrameType | None = None) -> list[FrameType]:
@@ -102,6 +129,22 @@ def _column(filename: str, line: int, offset: int) -> int:
     if text.isascii():
         return offset + 1
     return len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace")) + 1
+
+
+@cache
+def _file_reads(filename: str, name: str) -> bool:
+    text = "".join(linecache.getlines(filename))
+    return re.search(rf"\.{re.escape(name)}\b(?!\s*(:[^=\n]*)?=[^=])", text) is not None
+
+
+def reads(frame: FrameType, cls: type, name: str) -> bool:
+    """Whether the program itself gives a meaning to an attribute: its class has code for it, or the file reads it."""
+    for base in cls.__mro__:
+        for member in vars(base).values():
+            code = getattr(member, "__code__", None)
+            if code is not None and is_user_code(code.co_filename) and name in code.co_names:
+                return True
+    return _file_reads(frame.f_code.co_filename, name)
 
 
 _start = os.getcwd()

@@ -7,7 +7,7 @@ the line was run and what the rule waits for came after it. The tables below say
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,20 @@ RAISES = frozenset(
 
 # Events that only source can show: a rule that listens to nothing else has no ear in a run.
 ONLY_IN_SOURCE = (ev.TakeParams, ev.UseParams, ev.Escape, ev.NamedButNotCalled, ev.OverrodeTrain, ev.SelectNames)
+
+# Rules that also ask what only source or knowledge of a library says: their silence in a run says nothing.
+BLIND: Mapping[str, str] = {
+    "frozen-random-weights": "whether a library's model came with weights",
+    "wrong-head-attribute": "what a known model calls its head",
+}
+
+# Rules that numbers alone can prove, though no event does.
+PROOFS: Mapping[str, tuple[Callable[[Mapping[str, Any]], bool], str]] = {
+    "wrong-head-attribute": (
+        lambda record: "forwards" not in record and not record.get("gradient", {}).get("parameters"),
+        "no forward ever ran it",
+    ),
+}
 
 # Rules whose place is the optimizer, and whose matter is what it does not hold.
 ABOUT_UNHELD = frozenset({"optimizer-subset-rest-unfrozen", "module-missing-from-optimizer"})
@@ -121,7 +135,19 @@ def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -
         if done & set(effects):
             return Judged(finding, REFUTED, f"line {site.line} ran, and it did have its effect", numbers)
         return Judged(finding, CONFIRMED, f"line {site.line} ran, and it changed nothing", numbers)
-    if rule is None or rule.sides == "static" or all(kind in ONLY_IN_SOURCE for kind in rule.on):
+    if finding.rule in PROOFS and ran.recorder.steps and numbers:
+        proof, words = PROOFS[finding.rule]
+        return (
+            Judged(finding, CONFIRMED, words, numbers)
+            if proof(numbers)
+            else Judged(finding, REFUTED, "it was run", numbers)
+        )
+    if (
+        rule is None
+        or rule.sides == "static"
+        or finding.rule in BLIND
+        or all(kind in ONLY_IN_SOURCE for kind in rule.on)
+    ):
         return Judged(finding, UNJUDGED, f"line {site.line} ran; a run does not show this fault by itself", numbers)
     if any(kind in (ev.Step, ev.Backward) for kind in rule.on) and ran.recorder.steps <= reached:
         return Judged(finding, NOT_REACHED, f"line {site.line} ran, but no training step came after it", numbers)
