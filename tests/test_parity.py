@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from freezelint.live import hooks  # noqa: E402
 from freezelint.live.launch import Launch, Limits, Ran  # noqa: E402
 from freezelint.live.verdict import BLIND, ONLY_IN_SOURCE  # noqa: E402
 
+LOADERS = ("loader", "train_loader", "dataloader")  # what cases leave to the reader to imagine
 STAND_INS = Path(__file__).parent / "stand_ins"
 LIVE = {
     slug: rule
@@ -48,11 +51,18 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             del sys.modules[name]
     torch.set_num_threads(threads)
     torch.set_grad_enabled(True)
+    for name in LOADERS:
+        vars(builtins).pop(name, None)
     assert not hooks.installed()
 
 
 def executed(main: str) -> tuple[set[tuple[str, str, int]], Ran]:
     """What the rules saw in a run: (rule, file, line)."""
+    text = "".join(file.read_text(encoding="utf-8") for file in Path(".").rglob("*.py"))
+    shape = (4, 3, 32, 32) if re.search(r"\bConv2d|torchvision", text) else (4, 8)
+    batches = [(torch.randn(shape), torch.tensor([0, 1, 0, 1])) for _ in range(4)]
+    for name in LOADERS:
+        setattr(builtins, name, batches)
     runs: list[Ran] = []
 
     def finish(ran: Ran) -> int:

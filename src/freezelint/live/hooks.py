@@ -348,7 +348,8 @@ def _set_grad_enabled(original: Any) -> Any:
         if _listeners and not is_compiling():
             frame = sys._getframe(1)
             if not _is_torch(frame.f_code.co_filename):
-                tell("enter", self, mode, "statement", sites.site_of(sites.user_frame(frame)))
+                user = sites.user_frame(frame)
+                tell("enter", self, mode, "statement", sites.site_of(user), sites.method_of(user))
 
     return __init__
 

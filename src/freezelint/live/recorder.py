@@ -123,6 +123,7 @@ class Recorder:
         self._gradients: dict[Part, tuple[int, int]] = {}
         self._forced: ByIdentity[Site | None] = ByIdentity()
         self._cuts: dict[Part, ev.Cut] = {}
+        self._reached: set[Any] = set()  # parts that got a gradient, and where a backward gave any
         self._handlers: dict[str, Callable[..., None]] = {
             "flag": self._flag,
             "mode": self._mode,
@@ -359,9 +360,10 @@ class Recorder:
     def _detach(self, tensor: torch.Tensor) -> None:
         reached = _parameters_behind(tensor)
         if reached:
+            self._ran_so_far()  # what runs after it is not cut off by it
             self._note("detach", sites.here(), reached)
 
-    def _enter(self, context: Any, enabled: bool, how: str, site: Site | None) -> None:
+    def _enter(self, context: Any, enabled: bool, how: str, site: Site | None, inside: str = "") -> None:
         if self._open and self._open[-1][0] is context:
             for entry in reversed(self._journal):
                 if entry.what == "enter" and entry.details["number"] == self._open[-1][1]:
@@ -371,7 +373,9 @@ class Recorder:
             self._ran_so_far()
         number = next(self._serials)
         self._open = [*self._open[-63:], (context, number)]
-        self._note("enter", site, [], number=number, enabled=enabled, how=how, kind=type(context).__name__)
+        self._wake(site)
+        kind = type(context).__name__
+        self._note("enter", site, [], number=number, enabled=enabled, how=how, kind=kind, inside=inside)
 
     def _exit(self, context: Any) -> None:
         number = next((number for known, number in reversed(self._open) if known is context), None)
@@ -453,7 +457,11 @@ class Recorder:
         )
         fresh = frozenset(part for part, mark in now.items() if self._gradients.get(part) != mark)
         given = tensors if isinstance(tensors, (list, tuple)) else [tensors]
-        forced = [self._forced.get(t) for t in given if isinstance(t, torch.Tensor) and t.grad_fn is None]
+        lost = [self._forced.get(t) for t in given if isinstance(t, torch.Tensor) and t.grad_fn is None]
+        forced = next((site for site in lost if site is not None), None)
+        loose = any(isinstance(t, torch.Tensor) and t.grad_fn is not None for t in given)
+        if fresh:
+            self._reached |= fresh | {sites.here()}
         uses = set()
         since = {serial: ran for serial, ran in self.state.passes.items() if ran.at >= self.state.step_at}
         taught = {part for ran in since.values() if ran.recording is YES for part in ran.event.region}
@@ -463,13 +471,16 @@ class Recorder:
             cuts = {self._cuts.get(part) for part in leaves(ran.event.region)}
             whole = len(cuts) == 1 and None not in cuts
             cut = next(iter(cuts)) if whole and not fresh & ran.event.region else None
+            if cut is None and ran.recording is YES and forced is not None and not loose:
+                cut = ev.Cut("an operation without a gradient", forced)
             uses.add(ev.Use(serial, cut))
         self._emit(
             ev.Backward(
                 site=sites.here(),
                 uses=frozenset(uses),
                 reached=reached,
-                forced=next((site for site in forced if site is not None), None),
+                loose=loose,
+                forced=forced,
                 lap=self._lap(),
             )
         )
@@ -675,6 +686,7 @@ class Recorder:
                     enabled=Tri.of(details["enabled"]),
                     kind=details["kind"],
                     how=details["how"],
+                    inside=details["inside"],
                 )
             case "exit":
                 if self._entered and self._entered[-1] == details["number"]:
@@ -766,7 +778,7 @@ class Recorder:
         found = []
         for seen in self.faults:
             rule, fault = seen.rule, seen.fault
-            if (rule.slug, fault.site) in self.excused:
+            if (rule.slug, fault.site) in self.excused or fault.unless & self._reached:
                 continue
             related = tuple(note.site.note(note.message) for note in fault.related if isinstance(note.site, Site))
             found.append(

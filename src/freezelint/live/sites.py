@@ -89,6 +89,13 @@ def user_frames(start: FrameType | None = None) -> list[FrameType]:
     return found
 
 
+def method_of(frame: FrameType | None) -> str:
+    """The name of the method that a frame runs; empty for a function or a script."""
+    if frame is None or frame.f_code.co_varnames[:1] != ("self",):
+        return ""
+    return frame.f_code.co_name
+
+
 def site_of(frame: FrameType | None) -> Site | None:
     """The expression that a frame is evaluating, as a Site; None without a frame."""
     if frame is None:
@@ -133,7 +140,7 @@ def _column(filename: str, line: int, offset: int) -> int:
 
 @cache
 def _file_reads(filename: str, name: str) -> bool:
-    text = "".join(linecache.getlines(filename))
+    text = "".join(line.partition("#")[0] + "\n" for line in linecache.getlines(filename))
     return re.search(rf"\.{re.escape(name)}\b(?!\s*(:[^=\n]*)?=[^=])", text) is not None
 
 
