@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import libcst as cst
 
-from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place
+from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place, dotted
 from freezelint.static.values import (
     Cls,
     Const,
@@ -41,6 +42,7 @@ Outcomes = list[tuple[Value, World]]
 
 ENTRY_FUEL = 60_000  # evaluations a program may take; far more than any training script needs
 PART_FUEL = 15_000  # evaluations a function or method may take that is looked at by itself
+REACH = 600_000  # characters of other files that an entry file's imports may lead through
 FILE_FUEL = 150_000  # evaluations all entries of a file may take together
 MODEL_NAMES = frozenset(
     ("model", "net", "network", "backbone", "encoder", "decoder", "generator", "discriminator", "student", "teacher",
@@ -96,6 +98,8 @@ class Interpreter:
     closures: set[int] = field(default_factory=set)  # frames that functions defined in them may still read
     defaults: dict[Any, Value] = field(default_factory=dict)  # of command line options, by (parser, name)
     fuel: int = ENTRY_FUEL
+    followed: dict[Path, bool] = field(default_factory=dict)  # files that imports led to, and whether they were read
+    reach: int = REACH
     tank: int = ENTRY_FUEL  # what `fuel` was when the entry started
     left: int = FILE_FUEL
     guarded: int = 0  # `try` blocks around what runs now
@@ -383,7 +387,7 @@ class Interpreter:
             # Of several bindings (try/except imports, if/else) prefer a definition or import that resolves.
             for what in reversed(bound):
                 value = self._binding(module, name, what, world)
-                if value is not None and not isinstance(value, Sym):
+                if value is not None and not isinstance(value, Sym) and value != Const(None):
                     break
             if value is not None:
                 if isinstance(value, (Func, Cls, Lib, Mod, Const)):
@@ -440,72 +444,77 @@ class Interpreter:
 
     # Imports --------------------------------------------------------------------------------------------------------
 
+    def follow(self, file: Path) -> Module | None:
+        """The parsed file that an import leads to; None when it cannot be read, or this entry file led far enough."""
+        if file not in self.followed:
+            size = len(self.modules.text(file))
+            self.followed[file] = self.reach >= size
+            self.reach -= size if self.followed[file] else 0
+        return self.modules.at(file) if self.followed[file] else None
+
     def imported_module(self, module: Module, small: cst.ImportFrom) -> Value:
         """What `from X import ...` imports from."""
-        from freezelint.static.modules import dotted
-
         name, level = dotted(small.module), len(small.relative)
         file = self.modules.find(name, module.file, level)
         if file is not None:
-            found = self.modules.at(file)
-            return Mod(found) if found else Sym(("module", str(file)), name)
+            return settle_module(self, file, name)
         return Lib(name) if not level else Sym(("module", module.path, level, name), name)
 
     def imported(self, module: Module, small: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> Value:
-        """The value an import statement binds."""
-        from freezelint.static.modules import dotted
-
+        """The value an import statement binds; of the project's own files lazily, until the name is used."""
         if isinstance(small, cst.Import):
             name = dotted(alias.name)
             if not alias.asname:
                 name = name.split(".")[0]
-            return self.module_named(module, name)
-        source = self.imported_module(module, small)
-        name = dotted(alias.name)
-        if isinstance(source, Mod):
-            return self.member_of(source.module, name)
-        if isinstance(source, Lib):
-            return Lib(f"{source.name}.{name}")
-        return Sym(("import", source, name), name)
-
-    def module_named(self, module: Module, name: str) -> Value:
-        """The project's module called `name` as `module` would import it, or the library."""
-        file = self.modules.find(name, module.file)
-        if file is None:
-            return Lib(name)
-        found = self.modules.at(file)
-        return Mod(found) if found else Sym(("module", str(file)), name)
+            file = self.modules.find(name, module.file)
+            return Lib(name) if file is None else _Member(file, "")
+        base, level, name = dotted(small.module), len(small.relative), dotted(alias.name)
+        file = self.modules.find(base, module.file, level)
+        if file is not None:
+            return _Member(file, name)
+        return Lib(f"{base}.{name}") if not level else Sym(("import", module.path, level, base, name), name)
 
     def member_of(self, module: Module, name: str) -> Value:
         """`module.name`, lazily: a marker that `settle` turns into the value in a world."""
-        if name not in module.bound and module.file.name == "__init__.py":
-            file = self.modules.find(name, module.file, 1)
-            if file is not None:
-                found = self.modules.at(file)
-                if found is not None:
-                    return Mod(found)
-        return (
-            Sym(("member", module.path, name), name, kind="member")
-            if name not in module.bound and not module.stars
-            else _Member(module, name)
-        )
+        return _Member(module.file, name)
 
 
 @dataclass(frozen=True, slots=True)
 class _Member(Value):
-    """A name of another module that was imported and not looked at yet."""
+    """A name of a file of the project (or the file itself, "") that was imported and not looked at yet."""
 
-    module: Module
+    file: Path
     name: str
+
+
+def settle_module(it: Interpreter, file: Path, text: str) -> Value:
+    """The module in a file, unknown when it is not followed."""
+    found = it.follow(file)
+    return Mod(found) if found else Sym(("module", str(file)), text)
 
 
 def settle(it: Interpreter, value: Value, world: World) -> Value:
     """The value behind a lazily imported name."""
     hops = 0
     while isinstance(value, _Member) and hops < 12:
-        value = it.global_name(value.module, value.name, world)
+        value = _member(it, value, world)
         hops += 1
     return Sym(("cycle",)) if isinstance(value, _Member) else value
+
+
+def _member(it: Interpreter, member: _Member, world: World) -> Value:
+    if not member.name:
+        return settle_module(it, member.file, member.file.stem)
+    module = it.follow(member.file)
+    if module is None:
+        return Sym(("member", str(member.file), member.name), member.name, kind="member")
+    if member.name not in module.bound and member.file.name == "__init__.py":
+        file = it.modules.find(member.name, module.file, 1)
+        if file is not None:
+            return settle_module(it, file, member.name)
+    if member.name not in module.bound and not module.stars:
+        return Sym(("member", module.path, member.name), member.name, kind="member")
+    return it.global_name(module, member.name, world)
 
 
 USUAL = {"torch": "torch", "nn": "torch.nn", "optim": "torch.optim", "torchvision": "torchvision"}
