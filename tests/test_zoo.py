@@ -166,6 +166,11 @@ def test_dropout_without_a_layer() -> None:
     assert zoo.family_traits("transformers", "OPTForCausalLM") == ("no", "yes")
 
 
+def test_both_versions_of_transformers_are_known() -> None:
+    assert "vit.layers.0.layernorm_before" in model("transformers.ViTForImageClassification").layers
+    assert "vit.encoder.layer.0.layernorm_before" in model("transformers4.ViTForImageClassification").layers
+
+
 def test_unknown_names() -> None:
     assert zoo.architecture("torchvision", "resnet19") is None
     assert zoo.architecture("nolibrary", "resnet18") is None

@@ -3,8 +3,8 @@
     python tools/make_zoo.py [--torchvision FOLDER] [--timm FOLDER] [--transformers FOLDER] [LIBRARY ...]
 
 Run it with torch installed. A library that is not installed is read from an unpacked wheel, whose folder the option
-names. torchvision need not have its compiled operators: the ones that importing its models asks for are declared here.
-An environment with transformers 4 writes the data of that version beside those of the current one.
+names; torchvision need not have its compiled operators. An environment with transformers 4 writes the data of that
+version beside those of the current one.
 
 Parameters live on the meta device, which holds shapes and no numbers: nothing is downloaded, and a model of a
 billion parameters takes a second. `freezelint.knowledge.zoo` describes the format.
@@ -25,7 +25,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +40,7 @@ sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).resolve().parent)]
 from freezelint.knowledge.zoo import family  # noqa: E402
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Identity)
-# Modules that drop out whole paths; libraries write their own.
-DROP_PATHS = {"DropPath": "drop_prob", "StochasticDepth": "p"}
+DROP_PATHS = {"DropPath": "drop_prob", "StochasticDepth": "p"}  # modules that drop out whole paths, and their rate
 
 
 def skip_initialization() -> None:
@@ -174,8 +173,8 @@ def frozen(model: nn.Module) -> Iterator[str]:
     for path, module in model.named_modules():
         if outer and path.startswith(outer + "."):
             continue
-        flags = [p.requires_grad for p in module.parameters()]
-        if path and flags and not any(flags):
+        flags = {p.requires_grad for p in module.parameters()}
+        if path and flags == {False}:
             outer = path
             yield path
         else:
@@ -187,18 +186,16 @@ def repeats(model: nn.Module) -> Iterator[str]:
     """The lists of blocks, whose length a configuration decides."""
     for path, module in model.named_modules():
         children = list(module.children())
-        if isinstance(module, (nn.ModuleList, nn.Sequential)) and len(children) > 1:
-            alike = len({type(child) for child in children}) == 1
-            if alike and any(True for _ in children[0].parameters()):
-                yield path
+        alike = len(children) > 1 and len({type(child) for child in children}) == 1
+        if isinstance(module, (nn.ModuleList, nn.Sequential)) and alike and list(children[0].parameters()):
+            yield path
 
 
 def changed(one: nn.Module, other: nn.Module) -> list[str]:
     """The modules whose own parameters differ in shape between two models that should differ in their head only."""
     shapes = {name: p.shape for name, p in other.named_parameters(remove_duplicate=False)}
-    differ = (name.rpartition(".")[0] for name, p in one.named_parameters(remove_duplicate=False)
-              if shapes.get(name, p.shape) != p.shape)
-    return list(dict.fromkeys(differ))
+    return list(dict.fromkeys(name.rpartition(".")[0] for name, p in one.named_parameters(remove_duplicate=False)
+                              if shapes.get(name, p.shape) != p.shape))
 
 
 def main_head(paths: list[str]) -> str:
@@ -285,8 +282,8 @@ def timm_models() -> Iterator[Built]:
         model = quietly(name, timm.create_model, name, **({"num_classes": 1000} if headless else {}))
         if model is not None:
             found = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
-            modules = dict(model.named_modules())
-            head = next((h for h in ([found] if isinstance(found, str) else found) if h in modules), "")
+            heads, modules = [found] if isinstance(found, str) else found, dict(model.named_modules())
+            head = next((path for path in heads if path in modules), "")
             yield Built([name, *older[name]], model, head, headless=headless)
 
 
@@ -302,28 +299,23 @@ def transformers_models() -> Iterator[Built]:
     listed = [entry for table in tables for entry in table.values()]
     for name in sorted({name for entry in listed for name in ([entry] if isinstance(entry, str) else entry)}):
         made = getattr(transformers, name, None)
-        if not (isinstance(made, type) and issubclass(made, transformers.PreTrainedModel)):
-            continue
-        model = quietly(name, configured, made)
+        listed_model = isinstance(made, type) and issubclass(made, transformers.PreTrainedModel)
+        model = quietly(name, configured, made) if listed_model else None
         if model is not None:
             yield Built([name], model, transformers_head(made, model), exact=False)
 
 
-SETTINGS = {  # what classes whose name begins so ask of their configuration beyond its defaults
-    "Autoformer": {"prediction_length": 24},
-    "BeitForSemanticSegmentation": {"out_indices": [3, 5, 7, 11]},
-    "Data2VecVisionForSemanticSegmentation": {"out_indices": [3, 5, 7, 11]},
-    "Esm": {"vocab_size": 33, "pad_token_id": 1},
-    "Informer": {"prediction_length": 24},
-    "TimeSeriesTransformer": {"prediction_length": 24},
-    "Wav2Vec2BertForCTC": {"vocab_size": 32},
-    "Wav2Vec2ConformerForCTC": {"vocab_size": 32},
-}
+SETTINGS = (  # what classes whose name begins so ask of their configuration beyond its defaults
+    (("Autoformer", "Informer", "TimeSeriesTransformer"), {"prediction_length": 24}),
+    (("BeitForSemanticSeg", "Data2VecVisionForSemanticSeg"), {"out_indices": [3, 5, 7, 11]}),
+    (("Esm",), {"vocab_size": 33, "pad_token_id": 1}),
+    (("Wav2Vec2BertForCTC", "Wav2Vec2ConformerForCTC"), {"vocab_size": 32}),
+)
 
 
 def configured(made: type[nn.Module], **changes: int) -> nn.Module:
     """A model of a class, with its default configuration and some changes to it."""
-    settings = next((known for start, known in SETTINGS.items() if made.__name__.startswith(start)), {})
+    settings = next((known for starts, known in SETTINGS if made.__name__.startswith(starts)), {})
     config = made.config_class(**settings)
     if version("transformers").startswith("4.") and many_experts(config):
         raise ValueError("tens of thousands of modules")  # version 5 has one module for all experts of a layer
@@ -394,14 +386,13 @@ def main() -> None:
         for names in list(shelf.models.values()):
             names[:] = [name for name in names if name.lstrip("!") == name or name[1:] not in names]
         shelf.models = {rest: names for rest, names in shelf.models.items() if names}
-        text = shelf.text({"library": library, "version": version(library), "torch": version("torch"),
-                           "date": str(datetime.date.today())})
+        today = str(datetime.date.today())
+        text = shelf.text({"library": library, "version": version(library), "torch": version("torch"), "date": today})
         # Parameters were renamed between the major versions of transformers; the data of both are kept.
-        older = library == "transformers" and version(library).startswith("4.")
+        older = "4" if library == "transformers" and version(library).startswith("4.") else ""
         packed = gzip.compress(text.encode(), mtime=0)
-        (options.out / f"{library}{'4' * older}.txt.gz").write_bytes(packed)
-        count = Counter(name.startswith("!") for names in shelf.models.values() for name in names)
-        print(f"{library}: {count[False]} models and {count[True]} variants, {len(shelf.nodes)} nodes, "
+        (options.out / f"{library}{older}.txt.gz").write_bytes(packed)
+        print(f"{library}: {sum(map(len, shelf.models.values()))} names, {len(shelf.nodes)} nodes, "
               f"{len(packed):,} of {len(text):,} bytes, {time.perf_counter() - start:.0f} s")
 
 

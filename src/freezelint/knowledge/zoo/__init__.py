@@ -26,7 +26,7 @@ from types import MappingProxyType
 from freezelint.trace.regions import Layer
 
 # transformers 5 renamed parameters (`vit.encoder.layer.0` became `vit.layers.0`), so both versions have their data.
-LIBRARIES = ("torchvision", "timm", "transformers")
+LIBRARIES = ("torchvision", "timm", "transformers", "transformers4")
 
 
 @dataclass(frozen=True)
