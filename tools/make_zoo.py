@@ -390,8 +390,7 @@ def main() -> None:
         text = shelf.text({"library": library, "version": version(library), "torch": version("torch"), "date": today})
         # Parameters were renamed between the major versions of transformers; the data of both are kept.
         older = "4" if library == "transformers" and version(library).startswith("4.") else ""
-        packed = gzip.compress(text.encode(), mtime=0)
-        (options.out / f"{library}{older}.txt.gz").write_bytes(packed)
+        (options.out / f"{library}{older}.txt.gz").write_bytes(packed := gzip.compress(text.encode(), mtime=0))
         print(f"{library}: {sum(map(len, shelf.models.values()))} names, {len(shelf.nodes)} nodes, "
               f"{len(packed):,} of {len(text):,} bytes, {time.perf_counter() - start:.0f} s")
 
