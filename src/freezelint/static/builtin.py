@@ -22,6 +22,7 @@ from freezelint.static.values import (
     Instance,
     Items,
     Lib,
+    Mod,
     Modules,
     Obj,
     Params,
@@ -284,7 +285,13 @@ def _getattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
         return attributes.get(it, owner, name.value, node, world)
     if isinstance(owner, Lib):
         return [(Sym(("registry", owner.name, name)), world)]
-    return [(Sym(("getattr", owner, name)), world)]
+    done: Outcomes = []
+    for known, after in branches.named(it, name if name is not None else NONE, node, world) if owner else ():
+        if known.isidentifier() and isinstance(owner, (Mod, Cls, Obj)):
+            done += attributes.get(it, owner, known, node, after)
+        else:
+            done.append((Sym(("getattr", owner, name)), after))
+    return done or [(Sym(("getattr", owner, name)), world)]
 
 
 def _setattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
