@@ -313,6 +313,13 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
     return [Case(world, True), Case(other, False)]
 
 
+def settled(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> list[tuple[Value, World]]:
+    """A flag's value: an unknown is decided as an `if` would decide it, so that later tests of it agree."""
+    if not isinstance(value, Sym):
+        return [(value, world)]
+    return [(Const(case.truth), case.world) for case in decide(it, value, node, world)]
+
+
 def named(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> list[tuple[str, World]]:
     """What a value that names something can be: the constant, or a command line option's default as an assumption.
 

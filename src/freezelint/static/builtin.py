@@ -131,7 +131,9 @@ def _filter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcom
         if isinstance(cond, Cond) and cond.loop == loop:
             yes, _, maybe = branches.partition(cond, members, after)
             branches.select(it, cond, (*yes, *maybe), members, node, after)
-            chosen, unsure, flag = (*yes, *maybe), bool(maybe), loops._tests_flag(cond)
+            flag = loops._tests_flag(cond)
+            # What passes a test of flags that are not known is for the optimizer to say: it keeps it as `perhaps`.
+            chosen, unsure = (*yes, *maybe), bool(maybe) and cond.op != "flag"
         else:
             known = branches.truth(cond, after)
             chosen, unsure, flag = (members, known is None, False) if known is not False else ((), False, False)

@@ -137,10 +137,20 @@ def _unpack(it: Interpreter, target: Any, value: Value, node: cst.CSTNode, world
 def _assign(it: Interpreter, node: cst.Assign, world: World) -> list[World]:
     done = []
     for value, after in evaluate(it, node.value, world):
-        for target in node.targets:
-            assign(it, target.target, value, target, after)
-        done.append(after)
+        flag = isinstance(value, Sym) and any(_is_flag(it, t.target, after) for t in node.targets)
+        for given, then in branches.settled(it, value, node.value, after) if flag else ((value, after),):
+            for target in node.targets:
+                assign(it, target.target, given, target, then)
+            done.append(then)
     return done
+
+
+def _is_flag(it: Interpreter, target: cst.BaseExpression, world: World) -> bool:
+    """Whether a target is surely the flag of a parameter."""
+    if not isinstance(target, cst.Attribute) or target.attr.value != "requires_grad":
+        return False
+    owner = evaluate(it, target.value, world)[0][0]
+    return isinstance(owner, Params) or (isinstance(owner, Elem) and owner.what in ("param", "maybe", "filtered"))
 
 
 def _annotated(it: Interpreter, node: cst.AnnAssign, world: World) -> list[World]:

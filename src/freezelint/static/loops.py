@@ -485,7 +485,7 @@ def _filtered(
             after.elements[value.loop] = (*yes, *maybe)
             for got, more, w in _filtered(it, clause, at + 1, elt, after):
                 flag = _tests_flag(value)
-                done.append(([_marked(v, flag, bool(maybe)) for v in got], more, w))
+                done.append(([_marked(v, flag, bool(maybe) and value.op != "flag") for v in got], more, w))
         else:
             for got, more, w in _filtered(it, clause, at + 1, elt, after):
                 done.append((got, more or known is None, w))

@@ -136,6 +136,10 @@ def call(
     it: Interpreter, owner: Value, name: str, args: Args, node: cst.Call, world: World, called: Sym | None = None
 ) -> Outcomes:
     """`owner.name(*args)`."""
+    if name == "requires_grad_" and isinstance(flag := args.get(0, "requires_grad"), Sym):
+        if branches.truth(flag, world) is None:
+            cases = branches.settled(it, flag, node, world)
+            return [out for to, w in cases for out in call(it, owner, name, Args([to]), node, w, called)]
     if isinstance(owner, Super):
         return _super(it, owner, name, args, node, world)
     if isinstance(owner, Obj):

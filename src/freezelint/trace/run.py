@@ -99,6 +99,15 @@ class Run:
             return YES
         return UNSURE if UNSURE in answers or find(self.state.escaped, part) else NO
 
+    def filtered_out(self, part: Part) -> bool:
+        """Whether a leaf that was unfrozen since can only be missing: every optimizer that may hold it was filtered by
+        flags before, and nothing was added to it."""
+        woke = find(self.state.grad, part)
+        if woke is None or woke.was in (YES, NO):  # NO: frozen after the filter let it through
+            return False
+        may = [o for o in self.state.optimizers.values() if o.holds(part) is not NO]
+        return bool(may) and all(o.holds(part) is UNSURE and o.complete is YES and o.at < woke.at for o in may)
+
     def optimizer(self, serial: int) -> Optimizer | None:
         """The optimizer an event speaks of, if it was seen being built."""
         return self.state.optimizers.get(serial)

@@ -47,6 +47,7 @@ class Optimizer:
     complete: Tri
     built: ev.BuildOptimizer = field(compare=False)
     filtered: bool = False
+    perhaps: Region = frozenset()  # filtered by flags that were not known: of these, what required grad then
     stepped: ev.Step | None = field(compare=False, default=None)
     scheduler: ev.AttachScheduler | None = field(compare=False, default=None)
     at: int = field(compare=False, default=0)
@@ -54,9 +55,9 @@ class Optimizer:
     def holds(self, part: Part) -> Tri:
         """Whether `part` (or what it was split from) is in a group; UNSURE when the groups are not fully known."""
         for above in part.above():
-            for group in self.groups:
+            for group in reversed(self.groups):
                 if above in group.region:
-                    return YES
+                    return UNSURE if above in self.perhaps and group.event is self.built else YES
         return NO if self.complete is YES else UNSURE
 
 
@@ -214,9 +215,19 @@ def _build(s: State, e: ev.BuildOptimizer) -> dict[str, Any]:
     return {
         "optimizers": {
             **s.optimizers,
-            e.optimizer: Optimizer(e.optimizer, e.kind, e.label, groups, e.complete, e, e.filtered, at=s.clock),
+            e.optimizer: Optimizer(
+                e.optimizer, e.kind, e.label, groups, e.complete, e, e.filtered, _perhaps(s, e), at=s.clock
+            ),
         }
     }
+
+
+def _perhaps(s: State, e: ev.BuildOptimizer) -> Region:
+    """What a filter may have let through or not, since the flags were not known."""
+    if not e.filtered:
+        return frozenset()
+    held = (part for region in e.groups for part in region)
+    return frozenset(part for part in held if (fact := find(s.grad, part)) is None or fact.value is not YES)
 
 
 def _add_group(s: State, e: ev.AddParamGroup) -> dict[str, Any]:

@@ -64,19 +64,24 @@ from freezelint.trace.tri import NO, YES
 
 @rule(on=Step, severity=ERROR)
 def check(run: Run, event: Step) -> Iterator[Fault]:
-    loose = [part for part in run.known_parts() if run.flag(part) is YES and run.held(part) is NO]
+    if run.optimizer(event.optimizer) is None:
+        return  # some optimizer is not in view, and it may hold anything
+    awake = [part for part in run.known_parts() if run.flag(part) is YES]
+    loose = [part for part in awake if run.held(part) is NO or run.filtered_out(part)]
     for woke, region in grouped(loose, lambda part: run.last(SetRequiresGrad, part)):
         # Frozen before, and the optimizer that stands beside it is older than the unfreeze.
         facts = [fact for part in region if (fact := run.fact("grad", part))]
-        if not all(fact.was is NO for fact in facts):
+        if any(fact.was is YES or (fact.was is not NO and run.held(part) is NO) for fact, part in zip(facts, region)):
             continue
         for optimizer in run.optimizers:
-            if optimizer.at < min(fact.at for fact in facts) and run.beside(optimizer, region):
+            older = optimizer.at < min(fact.at for fact in facts)
+            if older and (run.beside(optimizer, region) or optimizer.perhaps):
+                what = "with what required grad by then" if optimizer.filtered else "without it"
                 yield Fault(
                     woke.site,
                     f"{name(region)} is unfrozen here, but no optimizer holds it: it gets gradients and never moves",
                     (
-                        Note(optimizer.built.site, f"{optimizer.label} is built here, without it"),
+                        Note(optimizer.built.site, f"{optimizer.label} is built here, {what}"),
                         Note(event.site, "this step leaves it as it is"),
                     ),
                 )
