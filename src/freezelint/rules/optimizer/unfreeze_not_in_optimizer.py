@@ -71,7 +71,7 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
     for woke, region in grouped(loose, lambda part: run.last(SetRequiresGrad, part)):
         # Frozen before, and the optimizer that stands beside it is older than the unfreeze.
         facts = [fact for part in region if (fact := run.fact("grad", part))]
-        if any(fact.was is YES or (fact.was is not NO and run.held(part) is NO) for fact, part in zip(facts, region)):
+        if any(fact.was is not NO and run.held(part) is NO for part in region if (fact := run.fact("grad", part))):
             continue
         for optimizer in run.optimizers:
             older = optimizer.at < min(fact.at for fact in facts)
