@@ -134,6 +134,7 @@ class TensorRow(Row):
 
     cut: str = ""
     keeps: bool = False
+    packs: bool | None = None  # makes a PackedSequence, or a tensor of one
 
 
 @dataclass(frozen=True)

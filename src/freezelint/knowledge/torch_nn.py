@@ -339,6 +339,11 @@ _FUNCTIONS: dict[str, Row] = {
         f"torch.{k}": NewTensorRow()
         for k in ("zeros", "ones", "rand", "randn", "empty", "full", "arange", "linspace", "eye", "randint", "randperm")
     },
+    **{
+        f"torch.nn.utils.rnn.{k}": TensorRow(packs=True)
+        for k in ("pack_padded_sequence", "pack_sequence", "PackedSequence")
+    },
+    **{f"torch.nn.utils.rnn.{k}": TensorRow(packs=False) for k in ("pad_packed_sequence", "pad_sequence")},
     "torch.autograd.Variable": TensorRow("Variable()"),
     "torch.nn.utils.clip_grad_norm_": ClipRow(),
     "torch.nn.utils.clip_grad_norm": ClipRow(),

@@ -304,6 +304,8 @@ def _of_value(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world
                 return Const(False)
         if name in _NO_TENSOR:
             return Sym(("of tensor", name, serial()), name)
+        if name == "data" and owner.packed:
+            return replace(owner, packed=False)
         if name in CUTS:
             return calls.cut(it, owner, CUTS[name], node)
         return Method(owner, name) if name in TENSOR_METHODS else owner

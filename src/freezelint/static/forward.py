@@ -43,7 +43,9 @@ def run(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World
 def through(it: Interpreter, number: int, args: Args, world: World) -> Tensor:
     """The output of a forward whose inside is not looked at."""
     inputs = tensor_of(calls.inputs(it, args, world))
-    return calls.computed(world, Tensor(inputs.uses | {ev.Use(number)}, inputs.complete, loose=inputs.loose))
+    return calls.computed(
+        world, Tensor(inputs.uses | {ev.Use(number)}, inputs.complete, loose=inputs.loose, packed=inputs.packed)
+    )
 
 
 def _result(value: Value, number: int, args: Args, world: World) -> Value:

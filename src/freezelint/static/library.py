@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import libcst as cst
@@ -158,6 +159,8 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
             unknown = result.loose and not result.uses
             if row.cut and not (row.keeps and isinstance(args.get(0), Tensor)):
                 result = calls.cut(it, result, row.cut, node)
+            if row.packs is not None:
+                result = replace(result, packed=row.packs)
             asked = args.kw.get("requires_grad")
             if asked is not None and not _is_false(asked):
                 loss = calls.is_loss(evaluate.source(it, node))

@@ -211,6 +211,7 @@ class Tensor(Value):
     complete: Tri = YES
     forced: Any = None
     loose: bool = False
+    packed: bool = False  # a PackedSequence, or what a recurrent layer made of one: its `.data` keeps the graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,16 +290,16 @@ class Table:
 def tensor_of(values: Any, complete: Tri = YES) -> Tensor:
     """A tensor computed from all of these."""
     uses: set[Use] = set()
-    loose, forced = False, None
+    loose, forced, packed = False, None, False
     for value in values:
         if isinstance(value, Tensor):
             uses |= value.uses
-            loose, forced = loose or value.loose, forced or value.forced
+            loose, forced, packed = loose or value.loose, forced or value.forced, packed or value.packed
             if value.complete is not YES:
                 complete = UNSURE
         else:
             loose = loose or may_have_graph(value)
-    return Tensor(frozenset(uses), complete, forced, loose)
+    return Tensor(frozenset(uses), complete, forced, loose, packed)
 
 
 def leaf_of(tensor: Tensor, site: Any, loss: bool) -> Tensor:

@@ -332,7 +332,7 @@ class Run:
         found = self.state.lost(event)
         # What an optimizer holds is what was meant to learn; a teacher beside it was cut on purpose.
         meant = [(cut, ran) for cut, ran in found if any(self.held(leaf) is YES for leaf in leaves(ran.region))]
-        return [(cut, called(ran)) for cut, ran in meant or found]
+        return [(cut, called(ran)) for cut, ran in meant or found if cut.site is not None]
 
     def meant(self, region: Region) -> bool:
         """Whether these were surely meant to train: told to require grad, or without any weights but random ones."""
@@ -343,7 +343,8 @@ class Run:
         return [
             leaf
             for leaf in self.trainable(self.state.cut)
-            if self.cut(leaf) is not None
+            if (cut := self.cut(leaf)) is not None
+            and cut.site is not None
             and find(self.state.escaped, leaf) is None
             and any(optimizer.stepped is not None for optimizer in self.holders(leaf))
         ]

@@ -48,6 +48,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import Backward, WroteAttribute
+from freezelint.trace.regions import NOWHERE
 from freezelint.trace.run import Fault, Note, Run
 
 
@@ -64,7 +65,7 @@ def check(run: Run, event: Backward) -> Iterator[Fault]:
             " parameter gets a gradient",
             (Note(cut.site, "the graph is lost here"), Note(event.site, "this backward() trains nothing")),
         )
-    elif not event.uses:
+    elif not event.uses or event.reached == NOWHERE:
         wrote = run.last(WroteAttribute)
         how = wrote.name if wrote is not None and wrote.site == event.forced else ""
         yield Fault(
