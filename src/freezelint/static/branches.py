@@ -8,6 +8,7 @@ world, and the assumption is remembered under the value tested, so that the same
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -219,13 +220,19 @@ def choose(
 ) -> list[tuple[Value, World]]:
     """The keys that an unknown one may be: a short dictionary of models or settings is a choice, as an `if` is."""
     table = world.heap.get(owner.serial) if isinstance(owner, Ref) else None
-    if not isinstance(key, Sym) or not isinstance(table, Table) or table.more or not 1 < len(table.items) <= CHOICES:
+    if not isinstance(key, Sym) or not isinstance(table, Table) or table.more:
         return [(key, world)]
     if not all(isinstance(value, (Cls, Func, Lib, Obj, Ref)) for value in table.items.values()):
         return [(key, world)]
+    items = list(table.items)
+    if len(items) > CHOICES and all(isinstance(value, Lib) for value in table.items.values()):
+        families = {re.sub(r"\d.*", "", str(value)): name for name, value in reversed(list(table.items.items()))}
+        items = [name for name in items if name in families.values()][:CHOICES]  # one model of each
+    if not 1 < len(items) <= CHOICES:
+        return [(key, world)]
     done: list[tuple[Value, World]] = []
     rest = world
-    *others, last = table.items
+    *others, last = items
     for item in others:
         test = Sym(("eq", key, Const(item)))
         known = truth(test, rest)

@@ -135,6 +135,9 @@ def call(it: Interpreter, func: Value, args: Args, node: cst.Call, world: World)
             return forward.element(it, func, args, node, world)
         return [(Elem(func.loop, "derived"), world)]
     if isinstance(func, Sym):
+        options = either(func)
+        if options:
+            return [done for option in options for done in call(it, option, args, node, world.fork())]
         if isinstance(func.key, tuple) and func.key[0] == "registry":
             _, base, key = func.key  # models.__dict__[arch](...)
             found: Outcomes = []
@@ -149,6 +152,16 @@ def call(it: Interpreter, func: Value, args: Args, node: cst.Call, world: World)
             return forward.run(it, module, args, node, world)
         return unknown(it, func.text, args, node, world)
     return unknown(it, "", args, node, world)
+
+
+def either(func: Value) -> list[Value]:
+    """The few builders that a value may be, where worlds that differed in it have met; none where it may be more."""
+    if isinstance(func, (Func, Cls, Lib)):
+        return [func]
+    if not isinstance(func, Sym) or not isinstance(func.key, tuple) or func.key[0] != "either":
+        return []
+    first, second = either(func.key[1]), either(func.key[2])
+    return list(dict.fromkeys([*first, *second])) if first and second and len(first) + len(second) <= 6 else []
 
 
 def deep(args: Args, world: World) -> list[Value]:

@@ -300,6 +300,8 @@ class Interpreter:
         if isinstance(value, Params):
             return value.region
         if isinstance(value, Elem):
+            if value.what not in ("param", "maybe", "filtered", "module"):
+                return frozenset()  # a name, a count, what was computed from them
             return frozenset(p for _, p in world.elements.get(value.loop, ()))
         if isinstance(value, Ref) and depth:
             record = world.heap.get(value.serial)

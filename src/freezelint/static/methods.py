@@ -532,7 +532,7 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
         module = it.as_module(owner, world)
         assert module is not None
         return on_module(it, module, name, args, node, world)
-    if name in ("train", "eval") and _is_mode_call(owner, args):
+    if name in ("train", "eval") and _is_mode_call(owner, args, known):
         module = it.as_module(owner, world)
         assert module is not None
         modes.switch(it, module, name, args, node, world)
@@ -617,11 +617,11 @@ def _is_child(it: Interpreter, owner: Sym) -> bool:
     return False
 
 
-def _is_mode_call(owner: Sym, args: Args) -> bool:
-    """`x.train()`, `x.train(mode)`, `x.eval()` of what is not surely something else."""
+def _is_mode_call(owner: Sym, args: Args, known: bool) -> bool:
+    """`x.train()`, `x.train(mode)`, `x.eval()` of what is `known` as a module, or not surely something else."""
     if len(args.pos) > 1 or (args.kw and set(args.kw) != {"mode"}) or args.more:
         return False
-    if owner.kind and owner.kind != "member":
+    if owner.kind and owner.kind != "member" and not known:
         return False
     if args.pos and not isinstance(args.pos[0], (Const, Sym, Cond)):
         return False
