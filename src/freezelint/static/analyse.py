@@ -137,11 +137,11 @@ def _finding(group: list[Found]) -> Finding:
     first = min(group, key=lambda one: len(one.assumed))
     rule, fault = first.rule, first.fault
     site, line = _site(fault.site)
-    notes = {(note.site, note.message): note for note in fault.related}
+    notes = {note.site: note for note in fault.related}
     for other in group:  # worlds that came here by another way: a second model that is frozen elsewhere
         for note in other.fault.related:
-            if len(notes) < NOTES:
-                notes.setdefault((note.site, note.message), note)
+            if note.each and len(notes) < NOTES:
+                notes.setdefault(note.site, note)
     related = tuple(_site(note.site)[0].note(note.message) for note in notes.values())
     return Finding(
         rule.slug,

@@ -700,6 +700,8 @@ def _write_mode(it: Interpreter, owner: Obj, record: Instance, value: Value, nod
     if owner == scope.owner:
         if name in ("train", "eval") or (name == "__init__" and value == Const(True)):
             return  # what nn.Module.train() does itself, and what holds anyway
+        if record.cls is not None and "train" in record.cls.members:
+            return  # the class keeps its mode itself
         if name != "__init__" and not isinstance(value, Const):
             return  # its own forward reads it; nothing is switched by a constant
     wrote(it, "module", "training", value, node, world, region=region, surely=UNSURE if record.symbolic else YES)

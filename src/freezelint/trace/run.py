@@ -29,10 +29,11 @@ _FACTS_OF = {
 
 @dataclass(frozen=True)
 class Note:
-    """A step of the story: where, and what happened there."""
+    """A step of the story: where, and what happened there. `each`: told of every world in which it stands elsewhere."""
 
     site: Any
     message: str
+    each: bool = False
 
 
 @dataclass(frozen=True)

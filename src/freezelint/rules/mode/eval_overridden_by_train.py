@@ -74,7 +74,7 @@ def check(run: Run, event: Backward | End) -> Iterator[Fault]:
             yield Fault(
                 switched.site,
                 f"train() puts {name(region)} back in train mode: the eval() that stilled its {matters} is undone",
-                (*frozen, Note(stilled.site, "put in eval mode here")),
+                (*frozen, Note(stilled.site, "put in eval mode here", each=True)),
             )
         else:
             until = "this model" if switched.by == "supposed" else "the model, which the framework calls"

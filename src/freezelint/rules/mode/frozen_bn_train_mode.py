@@ -75,7 +75,7 @@ def check(run: Run, event: Backward | Step | LoadWeights) -> Iterator[Fault | Ex
         forward = Note(ran.event.site, "this forward normalises by the batch and moves the running statistics")
         still = "is frozen" if froze else "is held by no optimizer and runs without gradients"
         first = froze.site if froze else ran.event.site
-        before = (Note(froze.site, "frozen here"),) if froze else ()
+        before = (Note(froze.site, "frozen here", each=True),) if froze else ()
         if switched is not None and switched.by == "train":
             yield Fault(
                 switched.site,
