@@ -231,6 +231,10 @@ def get(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: Worl
     """`owner.name`."""
     from freezelint.static import classes
 
+    if name == "training" and isinstance(owner, (Obj, Sym)) and owner != it.scope.owner:
+        known = _mode_of(it, owner, world)
+        if known is not None:
+            return [(Const(known), world)]
     if isinstance(owner, Obj):
         return _of_instance(it, owner, name, node, world)
     if isinstance(owner, Lib):
@@ -244,6 +248,19 @@ def get(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: Worl
     if isinstance(owner, Super):
         return [(classes.of_super(it, owner, name, world), world)]
     return [(_of_value(it, owner, name, node, world), world)]
+
+
+def _mode_of(it: Interpreter, owner: Obj | Sym, world: World) -> bool | None:
+    """The mode of another module, where it is known: `was = model.training` gives back what it took.
+
+    A module's own code is looked at for both modes.
+    """
+    if isinstance(owner, Sym) and not it.is_symbolic_module(owner, world):
+        return None
+    module = it.as_module(owner, world)
+    run = Run(world.state)
+    modes = {run.mode(leaf) for leaf in leaves(it.region(module, world))} if module is not None else set()
+    return None if len(modes) != 1 or UNSURE in modes else modes == {YES}
 
 
 def _of_instance(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, world: World) -> Outcomes:

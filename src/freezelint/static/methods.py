@@ -570,6 +570,8 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
         return [(args.pos[0], world)]
     if name == "setup" and args.pos:
         return [(Tuple(tuple(args.pos)) if len(args.pos) > 1 else args.pos[0], world)]
+    if name in _ONLY_USES and args.pos and not known:
+        return [(Sym(("fresh", serial()), name), world)]
     if owner.kind:
         from freezelint.static import lifecycles
 
@@ -607,6 +609,23 @@ def _named_by(it: Interpreter, node: cst.Call, world: World) -> Value | None:
     """What the variable that a method is called on holds now."""
     variable = node.func.value if isinstance(node.func, cst.Attribute) else None
     return it.locals(world).get(variable.value) if isinstance(variable, cst.Name) else None
+
+
+# What accelerate, fabric and loggers are handed a model or its parameters for, and leave as they are.
+_ONLY_USES = frozenset(
+    {
+        "accumulate",
+        "no_sync",
+        "no_backward_sync",
+        "get_state_dict",
+        "clip_gradients",
+        "clip_grad_norm_",
+        "clip_grad_value_",
+        "register_for_checkpointing",
+        "save_model",
+        "unscale_",
+    }
+)
 
 
 def _is_child(it: Interpreter, owner: Sym) -> bool:

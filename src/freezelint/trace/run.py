@@ -260,19 +260,10 @@ class Run:
         """Whether a backward was seen since the last step."""
         return self.state.backward_at >= self.state.step_at
 
-    def trained_before(self, part: Part, during: Pass) -> Pass | None:
-        """A pass that trained this leaf in train mode, before it was put in the mode of `during`; None if none did."""
-        fact = find(during.mode, part)
-        for ran in self.state.passes.values():
-            if (
-                fact is not None
-                and ran.at < fact.at
-                and ran.event.serial in self.state.taught
-                and any(above in ran.event.region for above in part.above())
-                and self.mode(part, during=ran) is YES
-            ):
-                return ran
-        return None
+    def trained_before(self, part: Part, during: Pass) -> ev.Event | None:
+        """The first forward that trained this leaf in train mode, before it was put in the mode of `during`."""
+        switched, trained = find(during.mode, part), find(self.state.trained, part)
+        return trained.event if switched and trained and trained.at < switched.at else None
 
     def supposed(self) -> dict[Part, Pass]:
         """Every leaf that ran after the supposed train() of a class that stands alone, with that pass."""

@@ -127,6 +127,9 @@ class State:
     wrapped: Facts = field(default_factory=dict)
     pinned: Facts = field(default_factory=dict)  # parts whose own `train` was replaced: a mode call passes them by
     gradient: Facts = field(default_factory=dict)  # parts a backward reached
+    trained: Facts = field(
+        default_factory=dict
+    )  # parts trained in train mode, since their first such forward
     clipped: Facts = field(default_factory=dict, compare=False)
     zeroed: Facts = field(default_factory=dict, compare=False)  # parts whose gradients a module's zero_grad() dropped
     cut: Facts = field(default_factory=dict)  # parts whose way to a loss was cut, with the Cut
@@ -139,7 +142,6 @@ class State:
     step_at: int = field(default=0, compare=False)
     began: int | None = field(default=None, compare=False)  # the moment of the first step
     backward_at: int = field(default=-1, compare=False)
-    taught: frozenset[int] = field(default=frozenset(), compare=False)  # the forwards that a backward went through
 
     def apply(self, event: ev.Event) -> State:
         """The state after `event`."""
@@ -269,21 +271,31 @@ def _forward(s: State, e: ev.Forward) -> dict[str, Any]:
 def _backward(s: State, e: ev.Backward) -> dict[str, Any]:
     if e.reached is not None:
         return _measured(s, e, e.reached)
-    gradient, cut, taught = s.gradient, s.cut, set(s.taught)
+    gradient, cut, trained = s.gradient, s.cut, s.trained
     if e.complete is not YES:  # something more may have gone in: whatever ran with gradients may have got one
         for ran in s.passes.values():
             if ran.at >= s.step_at and ran.recording is not NO:
-                taught.add(ran.event.serial)
+                trained = _drilled(trained, ran)
                 gradient = told(gradient, _requiring(ran), Fact(UNSURE, e, s.clock))
     for use, ran in ((use, s.passes[use.serial]) for use in e.uses if use.serial in s.passes):
         if use.cut is None and ran.recording is not NO:
-            taught.add(use.serial)
+            trained = _drilled(trained, ran)
             gradient = told(gradient, _requiring(ran), Fact(ran.recording, e, s.clock))
         elif not s.lost(e):  # with no graph at all, backward() raises, and the fault is another
             why = ran.cut(use)
             if why:
                 cut = told(cut, ran.event.region, Fact(why, e, s.clock))
-    return {"gradient": gradient, "cut": cut, "taught": frozenset(taught), "backward_at": s.clock}
+    return {"gradient": gradient, "cut": cut, "trained": trained, "backward_at": s.clock}
+
+
+def _drilled(trained: Facts, ran: Pass) -> Facts:
+    """`trained` with the parts that this forward ran in train mode."""
+    new = [
+        leaf
+        for leaf in leaves(ran.event.region)
+        if (fact := find(ran.mode, leaf)) is not None and fact.value is YES and find(trained, leaf) is None
+    ]
+    return told(trained, new, Fact(True, ran.event, ran.at)) if new else trained
 
 
 def _requiring(ran: Pass) -> Iterable[Part]:
@@ -301,15 +313,15 @@ def _zero(s: State, e: ev.ZeroGrad) -> dict[str, Any]:
 
 def _measured(s: State, e: ev.Backward, reached: Region) -> dict[str, Any]:
     """A backward of a running program: which parts have a gradient now was read, and need not be inferred."""
-    cut, taught = s.cut, set(s.taught)
+    cut, trained = s.cut, s.trained
     for use, ran in ((use, s.passes[use.serial]) for use in e.uses if use.serial in s.passes):
         why = ran.cut(use)
         if ran.recording is YES:
-            taught.add(use.serial)
+            trained = _drilled(trained, ran)
         if why is not None:
             cut = told(cut, [part for part in leaves(ran.event.region) if part not in reached], Fact(why, e, s.clock))
     gradient = told(s.gradient, reached, Fact(YES, e, s.clock))
-    return {"gradient": gradient, "cut": cut, "taught": frozenset(taught), "backward_at": s.clock}
+    return {"gradient": gradient, "cut": cut, "trained": trained, "backward_at": s.clock}
 
 
 def _step(s: State, e: ev.Step) -> dict[str, Any]:
@@ -373,7 +385,7 @@ def joined(first: State, second: State) -> State:
     for name in ("grad", "mode"):
         changes[name] = _agreed(getattr(first, name), getattr(second, name), UNSURE)
     changes["weights"] = _agreed(first.weights, second.weights, "unsure")
-    for name in ("escaped", "joined", "left", "wrapped", "pinned", "gradient"):
+    for name in ("escaped", "joined", "left", "wrapped", "pinned", "trained", "gradient"):
         changes[name] = {**getattr(second, name), **getattr(first, name)}
     changes["cut"] = {p: f for p, f in first.cut.items() if p in second.cut}
     optimizers = dict(second.optimizers)

@@ -52,7 +52,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
-from freezelint.trace.events import Backward, SetMode
+from freezelint.trace.events import Backward, Event, SetMode
 from freezelint.trace.regions import Part
 from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.state import Pass
@@ -73,13 +73,13 @@ def check(run: Run, event: Backward) -> Iterator[Fault]:
                 f"{name(switched.region)} is put in eval mode here, and training goes on without train(): Dropout and"
                 " BatchNorm act as in evaluation",
                 (
-                    Note(earlier.event.site, "trained in train mode here"),
+                    Note(earlier.site, "trained in train mode here"),
                     Note(passes[next(iter(region))].event.site, "trained in eval mode here"),
                 ),
             )
 
 
-def _story(run: Run, part: Part, ran: Pass) -> tuple[SetMode, Pass] | None:
+def _story(run: Run, part: Part, ran: Pass) -> tuple[SetMode, Event] | None:
     """The eval() behind this training in eval mode, and an earlier training of the same part in train mode."""
     switched = run.last(SetMode, part, during=ran)
     earlier = run.trained_before(part, ran)
