@@ -127,9 +127,7 @@ class State:
     wrapped: Facts = field(default_factory=dict)
     pinned: Facts = field(default_factory=dict)  # parts whose own `train` was replaced: a mode call passes them by
     gradient: Facts = field(default_factory=dict)  # parts a backward reached
-    trained: Facts = field(
-        default_factory=dict
-    )  # parts trained in train mode, since their first such forward
+    trained: Facts = field(default_factory=dict)  # parts trained in train mode, since their first such forward
     clipped: Facts = field(default_factory=dict, compare=False)
     zeroed: Facts = field(default_factory=dict, compare=False)  # parts whose gradients a module's zero_grad() dropped
     cut: Facts = field(default_factory=dict)  # parts whose way to a loss was cut, with the Cut
