@@ -6,13 +6,14 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
+from types import MappingProxyType
 
 import libcst as cst
 
 from freezelint.finding import Finding, Severity, Site
 from freezelint.notices import INTERNAL_ERROR, SYNTAX_ERROR
 from freezelint.static import entries
-from freezelint.static.interpreter import Found, Interpreter
+from freezelint.static.interpreter import Ending, Found, Interpreter
 from freezelint.static.modules import Module, Modules, Place
 from freezelint.static.prefilter import is_script, matters
 from freezelint.static.project import Source
@@ -52,12 +53,14 @@ def analyse(
                 untrained.append(module)
         except Exception as error:  # one file's trouble must not hide the findings of the others
             findings.append(_internal(source, error))
-        findings += conclude((one for one in it.found if (one.rule.slug, one.fault.site) not in it.excused), it.reached)
+        findings += conclude(
+            (one for one in it.found if (one.rule.slug, one.fault.site) not in it.excused), it.reached, it.endings
+        )
     for module in untrained:
         it = Interpreter(modules, rules.values(), trace, instantiated=instantiated)
         with contextlib.suppress(Exception):  # told above, where the file was run as a whole
             entries.run_alone(it, module)
-        findings += conclude(it.found, it.reached)
+        findings += conclude(it.found, it.reached, it.endings)
     return findings
 
 
@@ -116,14 +119,18 @@ def _internal(source: Source, error: Exception) -> Finding:
 NOTES = 6  # of one finding; more would be no story
 
 
-def conclude(found: Iterable[Found], reached: Set[object] = frozenset()) -> list[Finding]:
+def conclude(
+    found: Iterable[Found],
+    reached: Set[object] = frozenset(),
+    endings: Mapping[int, list[Ending]] = MappingProxyType({}),
+) -> list[Finding]:
     """One finding for each fault and place, however many worlds and laps saw it."""
     groups: dict[tuple[str, object], list[Found]] = {}
     for one in found:
         if any(_reached(what, reached) for what in one.fault.unless):
             continue
         groups.setdefault((one.rule.slug, one.fault.site), []).append(one)
-    return [_finding(group) for group in groups.values()]
+    return [_finding(group, endings) for group in groups.values()]
 
 
 def _reached(what: object, reached: Set[object]) -> bool:
@@ -133,7 +140,7 @@ def _reached(what: object, reached: Set[object]) -> bool:
     return what in reached
 
 
-def _finding(group: list[Found]) -> Finding:
+def _finding(group: list[Found], endings: Mapping[int, list[Ending]]) -> Finding:
     first = min(group, key=lambda one: len(one.assumed))
     rule, fault = first.rule, first.fault
     site, line = _site(fault.site)
@@ -149,7 +156,7 @@ def _finding(group: list[Found]) -> Finding:
         fault.message,
         site,
         related=related,
-        when=_when(group),
+        when=_when(group, endings),
         confirm=" ".join(rule.section("Confirm").split()),
         source_line=line,
     )
@@ -162,19 +169,49 @@ def _site(place: object) -> tuple[Site, str]:
     return site, module.line(site.line)
 
 
-def _when(group: list[Found]) -> str | None:
-    """The condition all worlds that saw the fault have in common; None when some had none."""
-    common: dict[object, Assumption] | None = None
-    for one in group:
-        if common is None:
-            common = dict(one.assumed)
-            continue
-        common = {k: a for k, a in common.items() if k in one.assumed and one.assumed[k].truth == a.truth}
-    if not common:
-        return None
-    said = [a for key, a in common.items() if not _implied(key, a, common)]
-    texts = [a.text if a.shown else f"not {a.text}" if _simple(a.text) else f"not ({a.text})" for a in said]
-    return " and ".join(dict.fromkeys(texts))
+def _when(group: list[Found], endings: Mapping[int, list[Ending]]) -> str | None:
+    """The condition under which a fault exists, None when it always does: what tells the worlds that saw it from those
+    that did not, as few tests as it takes."""
+    key = (group[0].rule.slug, group[0].fault.site)
+    told: list[list[Assumption]] = []
+    for entry in {one.entry for one in group}:
+        ended = endings.get(entry, [])
+        saw = [e for e in ended if key in e.seen]
+        if saw:
+            trains = any(e.trained for e in saw)
+            others = [e for e in ended if key not in e.seen and (e.trained or not trains)]
+            told.append(_telling(_common([e.assumed for e in saw]), others))
+        else:  # no world came to its end: the tests that were decided last say most
+            common = _common([one.assumed for one in group if one.entry == entry])
+            told.append(list(common.values())[-2:])
+    best = min(told, key=len)
+    texts = [a.text if a.shown else f"not {a.text}" if _simple(a.text) else f"not ({a.text})" for a in best]
+    return " and ".join(dict.fromkeys(texts)) or None
+
+
+def _common(all_assumed: list[Mapping[object, Assumption]]) -> dict[object, Assumption]:
+    """What all worlds assumed alike, without what goes without saying."""
+    first, *rest = all_assumed
+    common = {k: a for k, a in first.items() if all(k in o and o[k].truth == a.truth for o in rest)}
+    return {k: a for k, a in common.items() if not _implied(k, a, common)}
+
+
+def _telling(common: Mapping[object, Assumption], others: list[Ending]) -> list[Assumption]:
+    """The fewest of these assumptions, greedily, that rule out the worlds which did not see the fault."""
+    chosen: list[Assumption] = []
+    left = others
+    candidates = dict(common)
+    while left and candidates:
+
+        def excluded(key: object, among: list[Ending] = left) -> int:
+            return sum(key in e.assumed and e.assumed[key].truth != common[key].truth for e in among)
+
+        best = max(candidates, key=excluded)
+        if not excluded(best):
+            break
+        chosen.append(candidates.pop(best))
+        left = [e for e in left if not (best in e.assumed and e.assumed[best].truth != common[best].truth)]
+    return chosen
 
 
 def _implied(key: object, assumption: Assumption, among: Mapping[object, Assumption]) -> bool:

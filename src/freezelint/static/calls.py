@@ -300,7 +300,6 @@ def inline(it: Interpreter, func: Func, args: Args, node: cst.CSTNode, world: Wo
         it.scope = before
     ended = [w for w in worlds if w.flow is Flow.RAISE]
     kept = [w for w in worlds if w.flow is not Flow.RAISE]
-    execute.settle_ended(ended, kept)
     done: list[World] = []
     for after in kept or ended[:1]:
         if after.flow is Flow.NORMAL:

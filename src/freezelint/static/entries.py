@@ -10,7 +10,7 @@ import libcst.matchers as matchers
 
 from freezelint.static import calls, classes, execute, forward, lifecycles, modes, overrides
 from freezelint.static.calls import Args
-from freezelint.static.interpreter import ENTRY_FUEL, PART_FUEL, Interpreter, OutOfFuel, Scope
+from freezelint.static.interpreter import ENTRY_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
 from freezelint.static.notebook import MARK
 from freezelint.static.prefilter import Segments
@@ -74,6 +74,7 @@ def _functions(body: object) -> Iterator[cst.FunctionDef]:
 def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE, fuel: int = PART_FUEL) -> None:
     """Run one entry in a world of its own; a lack of fuel ends the entry, not the file."""
     it.refuel(fuel)
+    it.entry += 1
     it.scope = Scope(module)
     it.running = []
     it.guarded = 0
@@ -82,6 +83,8 @@ def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE
             if world.flow is not Flow.RAISE:
                 _uncalled(it, module, world)
                 it.emit(world, ev.End(site=it.place(module.tree), whole=whole))
+                trained = ev.Backward in world.state.last or ev.Step in world.state.last
+                it.endings.setdefault(it.entry, []).append(Ending(dict(world.assumed), world.seen, trained))
     except OutOfFuel:
         pass
 

@@ -71,15 +71,6 @@ def _run(it: Interpreter, statement: Any, world: World) -> list[World]:
     return handler(it, statement, world) if handler else [world]
 
 
-def settle_ended(ended: list[World], kept: list[World]) -> None:
-    """Where one side of a test ends the program, the other side is no special case: what it assumed goes unsaid."""
-    for gone in ended:
-        for world in kept:
-            differing = [k for k, a in world.assumed.items() if k in gone.assumed and gone.assumed[k].truth != a.truth]
-            if len(differing) == 1:
-                world.settled = world.settled | {differing[0]}
-
-
 # Assignment ----------------------------------------------------------------------------------------------------------
 
 

@@ -62,6 +62,16 @@ class Found:
     rule: Rule
     fault: Fault
     assumed: Mapping[Any, Assumption]
+    entry: int = 0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A world that reached the end of its entry: what it had assumed, what was seen on the way, whether it trained."""
+
+    assumed: Mapping[Any, Assumption]
+    seen: frozenset[Any]
+    trained: bool
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,8 @@ class Interpreter:
     rules: Iterable[Rule]
     trace: Callable[[str], None] | None = None
     found: list[Found] = field(default_factory=list)
+    entry: int = 0
+    endings: dict[int, list[Ending]] = field(default_factory=dict)
     hypothetical: bool = False  # what runs now is never called in view: it excuses, it does not accuse
     excused: set[tuple[str, Any]] = field(default_factory=set)
     reached: set[Any] = field(default_factory=set)  # parts and backwards where a gradient went in some world
@@ -132,7 +144,8 @@ class Interpreter:
                     if isinstance(fault, Excuse):
                         self.excused.add((rule.slug, fault.site))
                     elif not self.hypothetical:
-                        self.found.append(Found(rule, fault, dict(world.assumed)))
+                        world.seen |= {(rule.slug, fault.site)}
+                        self.found.append(Found(rule, fault, dict(world.assumed), self.entry))
         if isinstance(event, ev.Backward):
             self._reach(world, event)
         world.state = world.state.apply(event)

@@ -83,7 +83,7 @@ class World:
         "laps",
         "names",
         "result",
-        "settled",
+        "seen",
         "stack",
         "state",
     )
@@ -99,7 +99,7 @@ class World:
         self.flow = Flow.NORMAL
         self.result: Value = NONE
         self.laps: tuple[int, ...] = ()
-        self.settled: frozenset[Hashable] = frozenset()
+        self.seen: frozenset[Hashable] = frozenset()  # the faults rules saw on this way: (slug, site)
 
     def own(self, where: int | str) -> dict[str, Value]:
         """The names bound in a frame or module, to write to."""
@@ -122,7 +122,7 @@ class World:
         new.flow = self.flow
         new.result = self.result
         new.laps = self.laps
-        new.settled = self.settled
+        new.seen = self.seen
         return new
 
 
@@ -252,6 +252,7 @@ def _absorb(one: World, other: World) -> bool:
     one.result = result
     if one.state.passes is not other.state.passes:  # their tensors are one now, and so is what they came out of
         one.state = replace(one.state, passes={**other.state.passes, **one.state.passes})
+    one.seen |= other.seen
     _agree(one, other)
     return True
 
@@ -354,6 +355,7 @@ def _same_record(mine: Any, theirs: Any, under: _Merge) -> Any:
 def _join(one: World, other: World) -> None:
     """Past the limit: one world for two that differ. Facts become Unsure, names that differ become unknown."""
     one.state = joined(one.state, other.state)
+    one.seen |= other.seen
     for where in one.names.keys() & other.names.keys():
         mine, theirs = one.names[where], other.names[where]
         if mine is not theirs:
