@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,7 +155,25 @@ def _once(findings: Iterable[Finding]) -> list[Finding]:
     for finding in findings:
         key = (finding.rule, finding.site)
         kept[key] = min(kept.get(key, finding), finding, key=lambda f: (f.when is not None, f.when or "", f.message))
-    return list(kept.values())
+    return _by_cause(kept.values())
+
+
+def _by_cause(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding for each rule and cause: the first in the order of reports, with the other places in its story."""
+    told: dict[object, Finding] = {}
+    for finding in in_order(findings):
+        key = (finding.rule, finding.about or finding.site)
+        first = told.get(key)
+        # What shows only where its cause stands says less than what shows where the harm is switched on.
+        if first is not None and first.site == first.about and finding.site != finding.about:
+            first, finding = finding, first
+        if first is None:
+            told[key] = finding
+        elif finding.site in {first.site, *first.related}:
+            told[key] = first
+        else:
+            told[key] = replace(first, related=(*first.related, finding.site.note("and here")))
+    return list(told.values())
 
 
 def _excluded(finding: Finding, config: Config) -> bool:

@@ -83,6 +83,7 @@ class Finding:
     confirm: str = ""
     fix: Fix | None = None
     source_line: str = ""
+    about: Site | None = None  # the cause that this is a sign of; findings of one rule about one cause are told as one
 
     @property
     def fingerprint(self) -> str:

@@ -159,6 +159,7 @@ def _finding(group: list[Found], endings: Mapping[int, list[Ending]]) -> Finding
         when=_when(group, endings),
         confirm=" ".join(rule.section("Confirm").split()),
         source_line=line,
+        about=_site(fault.about)[0] if fault.about is not None else None,
     )
 
 

@@ -44,6 +44,7 @@ class Fault:
     message: str
     related: tuple[Note, ...] = ()
     severity: Severity | None = None  # None: the rule's own
+    about: Any = None  # the site of a cause that may show at several places: one finding tells them all
     unless: frozenset[Any] = frozenset()  # parts or backward sites: withdrawn if a gradient gets there in any other way
 
 

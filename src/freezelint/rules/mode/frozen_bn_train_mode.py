@@ -82,6 +82,7 @@ def check(run: Run, event: Backward | Step | LoadWeights) -> Iterator[Fault | Ex
                 f"{name(region)} {still}, but its BatchNorm layers are put in train mode here: their running statistics"
                 " still change",
                 (*before, forward),
+                about=first,
             )
         else:
             yield Fault(
@@ -89,6 +90,7 @@ def check(run: Run, event: Backward | Step | LoadWeights) -> Iterator[Fault | Ex
                 f"{name(region)} {still}, but its BatchNorm layers stay in train mode: their running statistics still"
                 " change",
                 (forward,) if froze else (),
+                about=first,
             )
 
 
