@@ -10,24 +10,22 @@ SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 RULE = '''"""One line: what is wrong, and its consequence.
 
 What happens
-What PyTorch really does, measured, not believed.
+    What PyTorch really does, measured, not believed.
 
 Why
-Why people write this, and what it costs them.
+    Why people write this, and what it costs them.
 
 Bad
-
     the shortest program with the fault; a test checks that this rule fires here
 
 Good
-
     the same program without it; a test checks that this rule is silent here
 
 Confirm
-One line that shows it at run time.
+    One line that shows it at run time.
 
 References
-Where PyTorch documents it.
+    Where PyTorch documents it.
 """
 
 from __future__ import annotations

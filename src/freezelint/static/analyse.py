@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from types import MappingProxyType
@@ -22,19 +25,50 @@ from freezelint.static.world import Assumption
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part
 
+STACK = 256 << 20  # reserved, not used: pages that are never touched cost nothing
+
 
 def analyse(
     sources: Iterable[Source], rules: Mapping[str, Rule], *, trace: Callable[[str], None] | None = None
 ) -> list[Finding]:
     """Every finding in `sources` and in the project files they lead to."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 12_000))
+    return _with_deep_stack(lambda: _analyse(sources, rules, trace))
+
+
+def _with_deep_stack(work: Callable[[], list[Finding]]) -> list[Finding]:
+    """Do it on a stack of its own: on the usual one the parser, which is no Python, dies of a deeply nested literal."""
+    done: list[list[Finding]] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    usual = threading.stack_size(STACK)
+    try:
+        thread = threading.Thread(target=run, name="freezelint", daemon=True)
+        thread.start()
+    finally:
+        threading.stack_size(usual)
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
+
+
+def _analyse(
+    sources: Iterable[Source], rules: Mapping[str, Rule], trace: Callable[[str], None] | None
+) -> list[Finding]:
     modules = Modules()
     findings: list[Finding] = []
     instantiated: set[int] = set()
     untrained: list[Module] = []
     for source in sources:
         script = is_script(source.text)
-        if not script and not matters(source.text):
+        if not script and not matters(source.text) and _is_python(source.text):
             continue
         try:
             module = modules.add(source, Path(source.path).resolve())
@@ -62,6 +96,20 @@ def analyse(
             entries.run_alone(it, module)
         findings += conclude(it.found, it.reached, it.endings)
     return findings
+
+
+def _is_python(text: str) -> bool:
+    """Whether a text that nothing else is asked of is Python, by the interpreter's own parser, which is the fastest.
+
+    It may be older than the text, so that its No is only a reason to ask the parser that everything else depends on.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
 
 
 def leads_somewhere(modules: Modules, module: Module) -> bool:

@@ -7,6 +7,7 @@ Positions are computed once a finding needs one.
 from __future__ import annotations
 
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from freezelint.finding import Finding, Site
 from freezelint.static.project import Source, read
 
 PARSED_KEPT = 1_000_000  # characters of source whose trees are kept; a tree takes about 200 bytes a character
+DEEPEST = 1_000  # brackets in brackets; Python itself takes 200, and the parser a time that grows with the square
 FOLLOWED_LIMIT = 400_000  # a followed file larger than this is generated code
+_BRACKET = re.compile(r"[()\[\]{}]")
 
 
 @dataclass(eq=False)
@@ -97,11 +100,24 @@ class Place:
 
 
 def parse(source: Source, file: Path) -> Module:
-    """The module of a source; libcst.ParserSyntaxError when it is no Python 3."""
+    """The module of a source; libcst.ParserSyntaxError when it is no Python 3, RecursionError when it is too deep."""
+    if _depth(source.text) > DEEPEST:
+        raise RecursionError
     tree = cst.parse_module(source.text)
     module = Module(source.path, file, source.text, tree)
     _bind(module, tree.body)
     return module
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are nested, or 0 when there are too few to matter. Those in strings count: it is no parse."""
+    if max(map(text.count, "([{")) <= DEEPEST:
+        return 0
+    depth = deepest = 0
+    for bracket in _BRACKET.finditer(text):
+        depth = depth + 1 if bracket[0] in "([{" else max(depth - 1, 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _bind(module: Module, body: Any) -> None:
