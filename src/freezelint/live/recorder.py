@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import FunctionType
 from typing import Any
 
@@ -92,6 +92,7 @@ class Recorder:
         self.spent = 0.0  # seconds inside the recorder
         self.trouble: list[str] = []  # errors of the recorder itself
         self.close = False
+        self.looked = False  # whether the last step was watched closely
         self.touched: dict[tuple[str, int], set[Part]] = {}  # what events at a line were about
         self.effects: dict[tuple[str, int], set[str]] = {}  # and which kinds of events they were
         self.measures = Measures(self.forest, values=values)
@@ -500,6 +501,7 @@ class Recorder:
             return
         held.steps += 1
         self.steps += 1
+        self.looked = self.close
         if self.close:
             self.measures.after_step(optimizer)
         self._cuts.clear()
@@ -755,7 +757,10 @@ class Recorder:
             for fault in rule.check(run, event):
                 if not isinstance(fault, asking.Fault):
                     self.excused.add((rule.slug, fault.site))
-                elif isinstance(fault.site, Site):
+                    continue
+                if fault.site is None and event.site is not None:  # it was so before the watch began
+                    fault = replace(fault, site=event.site, message=f"{fault.message} (since before the watch began)")
+                if isinstance(fault.site, Site):
                     key = (rule.slug, fault.site.path, fault.site.line)
                     if key not in self._sightings:
                         self._sightings.add(key)
