@@ -24,7 +24,7 @@ ALLOWED = {
     "knowledge": {"trace"},  # the shapes of models are told in the words of the vocabulary
     "rules": {"trace", "finding"},
     "static": {"trace", "knowledge", "finding", "notices", "config"},
-    "live": {"trace", "knowledge", "finding", "notices", "config"},
+    "live": {"trace", "knowledge", "finding", "nearest", "notices", "config"},
     "fixes": {"finding", "static"},
     "report": {"finding"},
     "config": {"finding", "nearest", "notices", "trace"},

@@ -162,6 +162,9 @@ def begin_in(folder: str) -> None:
     global _start
     _start = folder
     _sites.clear()
+    _mine.clear()
+    _file_reads.cache_clear()
+    linecache.checkcache()
 
 
 def display(filename: str) -> str:
