@@ -22,6 +22,7 @@ from freezelint.static.prefilter import is_script, matters
 from freezelint.static.project import Source
 from freezelint.static.values import Sym
 from freezelint.static.world import Assumption
+from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part
 
@@ -218,6 +219,9 @@ def _site(place: object) -> tuple[Site, str]:
     return site, module.line(site.line)
 
 
+_WRITTEN = (ev.WroteAttribute, ev.NamedButNotCalled, ev.OverrodeTrain)
+
+
 def _when(group: list[Found], endings: Mapping[int, list[Ending]]) -> str | None:
     """The condition under which a fault exists, None when it always does: what tells the worlds that saw it from those
     that did not, as few tests as it takes."""
@@ -230,6 +234,8 @@ def _when(group: list[Found], endings: Mapping[int, list[Ending]]) -> str | None
             trains = any(e.trained for e in saw)
             others = [e for e in ended if key not in e.seen and (e.trained or not trains)]
             told.append(_telling(_common([e.assumed for e in saw]), others))
+        elif group[0].rule.on and all(kind in _WRITTEN for kind in group[0].rule.on):
+            return None  # what is wrong as it is written
         else:  # no world came to its end: the tests that were decided last say most
             common = _common([one.assumed for one in group if one.entry == entry])
             told.append(list(common.values())[-2:])

@@ -42,7 +42,7 @@ def _of_function(it: Interpreter, cls: ClassInfo, name: str, node: cst.FunctionD
     open_end = isinstance(params.star_arg, cst.Param)
     takes = len(required) <= 1 and (bool(plain) or open_end) if name == "train" else not required
     calls = list(_calls(node.body))
-    switches = any(_switches(call) for call in calls)
+    switches = any(_switches(call, name) for call in calls)
     # An override that does nothing is a way to pin the mode; one that sets the mode of what it holds does the job too.
     hands_on = switches or not calls or _sets_mode(node.body)
     returns = any(r.value is not None for r in _nodes(node.body, cst.Return))
@@ -50,14 +50,17 @@ def _of_function(it: Interpreter, cls: ClassInfo, name: str, node: cst.FunctionD
     return _event(it, cls, name, node.name, takes_mode=takes, calls_super=hands_on, returns_self=returns, trains=trains)
 
 
-def _switches(call: cst.Call) -> bool:
-    """`super().train(mode)`, `nn.Module.train(self, mode)`, `child.train(mode)`, `self.train(False)` in an eval."""
+_WHOLE = ("self", "nn.Module", "torch.nn.Module")
+
+
+def _switches(call: cst.Call, override: str) -> bool:
+    """`super().train(mode)`, `nn.Module.train(self, mode)`, `child.train(mode)`; in an `eval` also `child.eval()`."""
     if not isinstance(call.func, cst.Attribute):
         return False
     owner, name = call.func.value, call.func.attr.value
     if isinstance(owner, cst.Call):
         return dotted(owner.func) == "super"
-    return name == "train" or (name == "eval" and dotted(owner) in ("self", "nn.Module", "torch.nn.Module"))
+    return name == "train" or (name == "eval" and (override == "eval" or dotted(owner) in _WHOLE))
 
 
 def _sets_mode(node: cst.CSTNode) -> bool:

@@ -47,7 +47,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from freezelint.trace.check import ERROR, WARNING, rule
+from freezelint.trace.check import ERROR, INFO, WARNING, rule
 from freezelint.trace.events import OverrodeTrain, WroteAttribute
 from freezelint.trace.run import Fault, Run
 from freezelint.trace.tri import YES
@@ -82,5 +82,5 @@ def check(run: Run, event: OverrodeTrain | WroteAttribute) -> Iterator[Fault]:
         yield Fault(
             event.site,
             f"{what} does not return self: a chained `{event.cls}().{event.name}()` is None",
-            severity=WARNING,
+            severity=INFO,
         )

@@ -40,18 +40,22 @@ from collections.abc import Iterator
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import WroteAttribute
 from freezelint.trace.run import Fault, Run
-from freezelint.trace.tri import YES
 
 
 @rule(on=WroteAttribute, severity=ERROR)
 def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
     if event.target != "module" or event.name != "training":
         return
-    if event.surely is YES or event.value in ("True", "False"):
-        owner = event.text.rpartition(".")[0] or "the module"
-        instead = {"False": "eval()", "True": "train()"}.get(event.value)
-        advice = f"call {owner}.{instead}" if instead else "the next train() or eval() overwrites it"
-        yield Fault(
-            event.site,
-            f"this sets the flag of `{owner}` alone, its Dropout and BatchNorm layers keep their mode: {advice}",
-        )
+    owner = event.text.rpartition(".")[0] or "the module"
+    # True on one module is how a head is asked for its training output in a model that stays in eval mode, and the
+    # mode of another module is put back on a copy of it: only False and a flag of one's own are surely mistaken.
+    if event.value == "False":
+        advice = f"call {owner}.eval()"
+    elif owner == "self" and event.value != "True":
+        advice = "the next train() or eval() overwrites it"
+    else:
+        return
+    yield Fault(
+        event.site,
+        f"this sets the flag of `{owner}` alone, its Dropout and BatchNorm layers keep their mode: {advice}",
+    )
