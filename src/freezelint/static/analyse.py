@@ -88,9 +88,7 @@ def _analyse(
                 untrained.append(module)
         except Exception as error:  # one file's trouble must not hide the findings of the others
             findings.append(_internal(source, error))
-        findings += conclude(
-            (one for one in it.found if (one.rule.slug, one.fault.site) not in it.excused), it.reached, it.endings
-        )
+        findings += conclude((one for one in it.found if not _excused(one, it.excused)), it.reached, it.endings)
     for module in untrained:
         it = Interpreter(modules, rules.values(), trace, instantiated=instantiated)
         with contextlib.suppress(Exception):  # told above, where the file was run as a whole
@@ -166,6 +164,13 @@ def _internal(source: Source, error: Exception) -> Finding:
 
 
 NOTES = 6  # of one finding; more would be no story
+
+
+def _excused(one: Found, excused: Set[tuple[str, object]]) -> bool:
+    """Whether a world showed that a place, or the cause that is blamed for it, is right after all."""
+    return (one.rule.slug, one.fault.site) in excused or (
+        one.fault.about is not None and (one.rule.slug, one.fault.about) in excused
+    )
 
 
 def conclude(

@@ -224,12 +224,30 @@ class Interpreter:
         number = self.symbolic.get(value)
         if number is None:
             number = self.symbolic[value] = serial()
+        if number not in world.heap and isinstance(key, tuple) and key[0] == "item" and isinstance(key[1], (Obj, Sym)):
+            owner = self.as_module(key[1], world) if isinstance(key[1], Obj) or self._is_module(key[1]) else None
+            if owner is not None:  # `layers[i]`: one of its children, which one is not known
+                from freezelint.static.loops import sliced
+
+                shares = sliced(self.members(owner, world), "[i]")
+                world.heap[number] = Instance("slice", part=Part("(slice)", layers={}), shares=shares)
         if number not in world.heap:
             part = self._parts.setdefault(number, Part(value.text or "model"))
             world.heap[number] = Instance("symbolic", part=part, symbolic=True)
         return Obj(number)
 
     _parts: dict[int, Part] = field(default_factory=dict)
+
+    def _is_module(self, value: Sym) -> bool:
+        """Whether an unknown is, or is part of, what was used as a module."""
+        key = value.key
+        if value in self.symbolic:
+            return True
+        return (
+            isinstance(key, tuple)
+            and key[0] == "attr"
+            and (isinstance(key[1], Obj) or (isinstance(key[1], Sym) and self._is_module(key[1])))
+        )
 
     def is_symbolic_module(self, value: Value, world: World) -> bool:
         """Whether an unknown has been used as a module, or is an argument called like one: calling it is a forward."""

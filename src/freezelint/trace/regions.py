@@ -205,6 +205,11 @@ class Part:
         return bool(self.children) and all(child.only(trait) for child in self.children)
 
     @property
+    def may_be_empty(self) -> bool:
+        """Whether nothing may be left here: a test that cannot be read may pass all parameters, or none."""
+        return self.names is None and any(test.kind == "opaque" for test, _ in self.tests)
+
+    @property
     def count(self) -> int | None:
         """How many parameters (tensors), where the layers are known."""
         return None if self.names is None else len(self.names)

@@ -56,7 +56,7 @@ class Excuse:
     stand behind a test that another world decided otherwise, or in a method that nothing in view calls.
     """
 
-    site: Any
+    site: Any  # of the fault, or of its cause
 
 
 class Run:

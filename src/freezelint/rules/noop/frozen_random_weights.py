@@ -48,27 +48,30 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import WARNING, rule
 from freezelint.trace.events import CreateModule, End, SetRequiresGrad, Step
-from freezelint.trace.run import Fault, Note, Run, grouped
+from freezelint.trace.run import Excuse, Fault, Note, Run, grouped
 from freezelint.trace.tri import NO, YES
 
 
 @rule(on=(Step, End), severity=WARNING)
-def check(run: Run, event: Step | End) -> Iterator[Fault]:
+def check(run: Run, event: Step | End) -> Iterator[Fault | Excuse]:
     if not run.optimizers or (isinstance(event, End) and (event.whole is not YES or run.state.steps)):
         return
     frozen = [part for part in run.known_parts() if run.flag(part) is NO and run.since_start("grad", part)]
     for made, region in grouped(frozen, lambda part: run.created(part)):
         if not isinstance(made, CreateModule) or not made.whole or any(run.loads(part) for part in region):
             continue
+        froze = next((f for part in region if (f := run.last(SetRequiresGrad, part))), None)
+        if froze and any(run.weights(part) != "random" for part in region):
+            yield Excuse(froze.site)  # an option decides whether weights are asked for: its user knows
         if any(run.weights(part) != "random" for part in region) or not run.mostly(region, made.region):
             continue
         if isinstance(event, Step) and not any(run.passes_over(frozenset((part,))) for part in region):
             continue
-        froze = next((f for part in region if (f := run.last(SetRequiresGrad, part))), None)
         notes = (Note(froze.site, "frozen here"),) if froze else ()
         yield Fault(
             made.site,
             f"{made.kind} is built without pretrained weights, and most of it is frozen before any are loaded: it keeps"
             " its random values",
             notes,
+            about=froze.site if froze else None,
         )
