@@ -206,8 +206,12 @@ class Part:
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether nothing may be left here: a test that cannot be read may pass all parameters, or none."""
-        return self.names is None and any(test.kind == "opaque" for test, _ in self.tests)
+        """Whether nothing may be left here: a test that cannot be read may pass all parameters or none, and what is
+        left of a model that is not known may be nothing once several of its children were named."""
+        if self.names is not None:
+            return not self.names
+        named = sum(1 for part in self.root.below() if part.path and "." not in part.path)
+        return any(test.kind == "opaque" for test, _ in self.tests) or (self.path is None and named > 1)
 
     @property
     def count(self) -> int | None:
