@@ -24,6 +24,9 @@ BATCHNORM = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "Lazy
 DROPOUT = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "DropPath")
 
 
+HEADS = ("fc", "classifier", "head", "heads", "lm_head", "score", "last_linear", "_fc", "qa_outputs", "output_layer")
+
+
 @dataclass(frozen=True)
 class Layer:
     """A leaf module: its class name and the names of its own parameters; `rate` is a Dropout's probability if known."""
@@ -230,8 +233,20 @@ class Part:
 
     @property
     def is_rest(self) -> bool:
-        """Whether this is a whole model of unknown layers, perhaps without submodules that were named: never empty."""
-        return self.names is None and not self.tests and (self.path is None or not self.path)
+        """Whether this is a model of unknown layers, whole or without its head: never empty, and the larger part.
+
+        Without more than the head, such as an encoder and a decoder, it may be that nothing is left.
+        """
+        if self.names is not None or self.tests:
+            return False
+        if self.parent is None:
+            return True
+        taken = [p for p in self.parent.children if p is not self]
+        return (
+            self.is_remainder
+            and self.parent.parent is None
+            and all(p.path and p.path.rpartition(".")[2] in HEADS for p in taken)
+        )
 
     # Splits ---------------------------------------------------------------------------------------------------------
 
