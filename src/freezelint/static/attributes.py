@@ -331,6 +331,9 @@ def _of_value(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world
     if isinstance(owner, Sym):
         if name == "module" and owner in it.symbolic:
             return owner
+        record = world.heap.get(it.symbolic.get(owner, -1))
+        if isinstance(record, Instance) and name in record.attrs:  # it was given one in view
+            return record.attrs[name]
         return Sym(("attr", owner, name), f"{owner.text}.{name}" if owner.text else name)
     return Method(owner, name)
 

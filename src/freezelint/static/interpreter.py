@@ -266,6 +266,9 @@ class Interpreter:
         if not isinstance(record, Instance) or value in seen:
             return ()
         seen = seen | {value}
+        replaced = record.attrs.get(value.path) if value.path else None
+        if isinstance(replaced, Obj) and self._registers(replaced, world):
+            return self.members(replaced, world, prefix, seen)
         found: list[tuple[View, Part]] = []
         stem = value.path + "." if value.path else ""
         attached = [

@@ -219,6 +219,8 @@ class Part:
     @property
     def count(self) -> int | None:
         """How many parameters (tensors), where the layers are known."""
+        if self.names is None and self.path and self.path.rpartition(".")[2] in ("weight", "bias"):
+            return 1
         return None if self.names is None else len(self.names)
 
     @property
@@ -247,6 +249,16 @@ class Part:
             and self.parent.parent is None
             and all(p.path and p.path.rpartition(".")[2] in HEADS for p in taken)
         )
+
+    @property
+    def _untested(self) -> Part:
+        """The part that tests of names and kinds split this from."""
+        return next((part for part in self.above() if not part.tests), self)
+
+    def _halved(self, text: str) -> str:
+        """A label for half of this: all tests of a name, but of many only the last one."""
+        base = self._untested
+        return f"{self.label} ({text})" if len(self.tests) < 2 else f"{base.label} (..., {text})"
 
     # Splits ---------------------------------------------------------------------------------------------------------
 
@@ -316,8 +328,8 @@ class Part:
             known = test.of_prefix(view.name(self.path) if self.path != view.below else view.prefix)
             if known is not UNSURE:
                 return ((self,), ()) if known is YES else ((), (self,))
-        yes = Part(f"{self.label} ({test.text})", parent=self, path=None, tests=(*self.tests, (test, True)))
-        no = Part(f"{self.label} (not {test.text})", parent=self, path=None, tests=(*self.tests, (test, False)))
+        yes = Part(self._halved(test.text), parent=self, path=None, tests=(*self.tests, (test, True)))
+        no = Part(self._halved(f"not {test.text}"), parent=self, path=None, tests=(*self.tests, (test, False)))
         self.children = (yes, no)
         return (yes,), (no,)
 
@@ -333,7 +345,7 @@ class Part:
             if known is NO:
                 return (), (self,)
             yes = Part(
-                f"the BatchNorm layers of {self.label}",
+                f"the BatchNorm layers of {self._untested.label}",
                 parent=self,
                 path=None,
                 traits={"batchnorm": known},
@@ -341,15 +353,15 @@ class Part:
             )
             covers_all = "_BatchNorm" in test.args or "BatchNorm2d" in test.args
             no = Part(
-                f"{self.label} without its BatchNorm layers",
+                f"{self._untested.label} without its BatchNorm layers",
                 parent=self,
                 path=None,
                 traits={"batchnorm": NO if covers_all else UNSURE},
                 tests=(*self.tests, (test, False)),
             )
         else:
-            yes = Part(f"{self.label} ({test.text})", parent=self, path=None, tests=(*self.tests, (test, True)))
-            no = Part(f"{self.label} (not {test.text})", parent=self, path=None, tests=(*self.tests, (test, False)))
+            yes = Part(self._halved(test.text), parent=self, path=None, tests=(*self.tests, (test, True)))
+            no = Part(self._halved(f"not {test.text}"), parent=self, path=None, tests=(*self.tests, (test, False)))
         self.children = (yes, no)
         return (yes,), (no,)
 
@@ -365,7 +377,7 @@ class Part:
             layers = {n.rpartition(".")[0] for n in passing}
         left = {n.rpartition(".")[0] for n in self.names - passing}
         yes = Part(
-            f"{self.label} ({test.text})",
+            self._halved(test.text),
             parent=self,
             path=None,
             names=passing,
@@ -373,7 +385,7 @@ class Part:
             tests=(*self.tests, (test, True)),
         )
         no = Part(
-            f"{self.label} (not {test.text})",
+            self._halved(f"not {test.text}"),
             parent=self,
             path=None,
             names=self.names - passing,
