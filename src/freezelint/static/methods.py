@@ -511,8 +511,6 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
     """A method of something unknown. Some names leave no doubt that it is a module, an optimizer, a loss."""
     if name in ("add_argument", "parse_args", "parse_known_args"):
         return _options(it, owner, name, args, world)
-    if name in _ASKS_MODULE or name in ("requires_grad_", "children", "apply"):
-        _out_of_view(it, owner, name, node, world)
     known = owner in it.symbolic or _is_child(it, owner)
     if name in ("startswith", "endswith") and len(args.pos) == 1:
         from freezelint.static.evaluate import strings
@@ -628,17 +626,6 @@ _ONLY_USES = frozenset(
         "unscale_",
     }
 )
-
-
-def _out_of_view(it: Interpreter, owner: Sym, name: str, node: cst.CSTNode, world: World) -> None:
-    """`layers[i].parameters()` with an unknown index is about some of the layers: what is known of them is let go."""
-    value: Value = owner
-    while isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] in ("attr", "item", "slice"):
-        indexed, value = value.key[0] != "attr", value.key[1]
-        module = it.as_module(value, world) if indexed and isinstance(value, (Obj, Sym)) else None
-        if module is not None and (region := it.region(module, world)):
-            it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by=f"an index, {name}()"))
-            return
 
 
 def _is_child(it: Interpreter, owner: Sym) -> bool:

@@ -67,12 +67,8 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
         held = [part for part in leaves(ran.event.region) if optimizer.holds(part) is YES]
         loose = [part for part in inside if run.gradient(part) is YES and run.held(part) is NO and run.in_use(part)]
         # What was unfrozen later is unfreeze-not-in-optimizer's matter.
-        loose = [
-            part
-            for part in run.trainable(loose, during=ran)
-            if not run.awoke(part, optimizer) and not part.may_be_empty
-        ]
-        loose = [part for part in loose if part.count or part.is_rest]
+        loose = [part for part in run.trainable(loose, during=ran) if not run.awoke(part, optimizer)]
+        loose = [part for part in loose if not part.may_be_empty and (part.count or part.is_rest)]
         if not held or not run.larger(loose, held):
             continue
         clipped = next((clip for part in loose if (clip := run.last(ClipGradients, part))), None)
