@@ -17,6 +17,7 @@ from freezelint.static.prefilter import Segments
 from freezelint.static.values import Const, Func, Instance, Obj
 from freezelint.static.world import Flow, World, merge
 from freezelint.trace import events as ev
+from freezelint.trace.regions import TooFine
 from freezelint.trace.tri import UNSURE, YES, Tri
 
 UNCALLED_FUEL = 4_000  # for a method that nothing in view calls
@@ -85,7 +86,7 @@ def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE
                 it.emit(world, ev.End(site=it.place(module.tree), whole=whole))
                 trained = ev.Backward in world.state.last or ev.Step in world.state.last
                 it.endings.setdefault(it.entry, []).append(Ending(dict(world.assumed), world.seen, trained))
-    except OutOfFuel:
+    except (OutOfFuel, TooFine):
         pass
 
 
@@ -108,7 +109,7 @@ def _uncalled(it: Interpreter, module: Module, world: World) -> None:
                     it.fuel = UNCALLED_FUEL
                     try:
                         _method(it, entry, Obj(number), method, world.fork())
-                    except OutOfFuel:
+                    except (OutOfFuel, TooFine):
                         pass
                     finally:
                         it.hypothetical, it.called, it.fuel = False, before, fuel
@@ -194,7 +195,7 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
                     it.refuel(PART_FUEL)
                     try:
                         done += _method(it, cls, owner, method, after.fork())
-                    except OutOfFuel:  # the other methods have fuel of their own
+                    except (OutOfFuel, TooFine):  # the other methods have fuel of their own
                         it.scope, it.running = Scope(module), []
         return merge(done, it.limit) if len(done) < 8 else done
 

@@ -111,6 +111,13 @@ LAYER_BASES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+FINEST = 600  # parts a tree may fall into; code that asks for more asks what cannot be told apart
+
+
+class TooFine(Exception):
+    """A tree was split into too many parts: what tells them apart cannot be read from the source."""
+
+
 class Part:
     """A node of a region tree. Compare by identity; `layers` is None when the layers are not known."""
 
@@ -125,6 +132,7 @@ class Part:
         "path",
         "root",
         "serial",
+        "size",
         "tests",
         "traits",
     )
@@ -154,6 +162,11 @@ class Part:
         self.traits = dict(traits or {})
         self.tests = tests
         self.children: tuple[Part, ...] = ()
+        self.size = 1
+        if parent is not None:
+            self.root.size += 1
+            if self.root.size > FINEST:
+                raise TooFine(self.root.label)
         self._by_path: dict[str, tuple[Part, ...]] = {}
         self._by_test: dict[tuple[Test, View], tuple[tuple[Part, ...], tuple[Part, ...]]] = {}
 
