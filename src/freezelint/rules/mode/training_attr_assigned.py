@@ -38,7 +38,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
-from freezelint.trace.events import WroteAttribute
+from freezelint.trace.events import SetMode, WroteAttribute
+from freezelint.trace.regions import Part, leaves
 from freezelint.trace.run import Fault, Run
 
 
@@ -46,6 +47,8 @@ from freezelint.trace.run import Fault, Run
 def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
     if event.target != "module" or event.name != "training":
         return
+    if any(_apart(run, part, event) for part in event.region):
+        return  # a layer was told to differ from the model as a whole
     owner = event.text.rpartition(".")[0] or "the module"
     # True on one module is how a head is asked for its training output in a model that stays in eval mode, and the
     # mode of another module is put back on a copy of it: only False and a flag of one's own are surely mistaken.
@@ -59,3 +62,8 @@ def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
         event.site,
         f"this sets the flag of `{owner}` alone, its Dropout and BatchNorm layers keep their mode: {advice}",
     )
+
+
+def _apart(run: Run, part: Part, event: WroteAttribute) -> bool:
+    switched = run.last(SetMode, part)
+    return switched is not None and set(leaves(event.region)) < set(leaves(switched.region))
