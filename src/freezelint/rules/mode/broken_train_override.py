@@ -68,7 +68,7 @@ def check(run: Run, event: OverrodeTrain | WroteAttribute) -> Iterator[Fault]:
     if not event.is_function:
         yield Fault(event.site, f"{what} is no function, and hides nn.Module's: {event.name}() raises TypeError")
     elif not event.takes_mode:
-        calls = "train(False), which eval() calls," if event.name == "train" else "eval()"
+        calls = "train(mode), as eval() and a parent's train() call it," if event.name == "train" else "eval()"
         why = "is a training loop under the name of nn.Module's mode switch" if event.trains else "takes no mode"
         why = why if event.name == "train" else "needs arguments that nn.Module's does not have"
         yield Fault(event.site, f"{what} {why}: {calls} raises TypeError")
