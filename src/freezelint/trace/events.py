@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from freezelint.trace.regions import NOWHERE, Part, Region
+from freezelint.trace.regions import NOWHERE, Region
 from freezelint.trace.tri import UNSURE, YES, Tri
 
 
@@ -320,8 +320,3 @@ class End(Event):
     """The program (or the entry that was looked at) is over. `whole`: everything it made is in view until here."""
 
     whole: Tri = YES
-
-
-def parts_of(event: Event) -> tuple[Part, ...]:
-    """The parts an event speaks of, for printing."""
-    return tuple(getattr(event, "region", NOWHERE))

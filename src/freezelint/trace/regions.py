@@ -286,11 +286,11 @@ class Part:
         if self.path is not None and (self.path == path or (self.path and self.path.startswith(path + "."))):
             yield self
             return
+        if self.path and not path.startswith(self.path + "."):
+            return
         if self.children:
             for child in self.children:
                 yield from child.at(path)
-            return
-        if self.path and not path.startswith(self.path + "."):
             return
         if any(test.of_prefix(path) is Tri.of(not wanted) for test, wanted in self.tests):
             return

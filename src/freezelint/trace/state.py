@@ -380,10 +380,10 @@ _APPLY: dict[type, Callable[[State, Any], dict[str, Any]]] = {
 def joined(first: State, second: State) -> State:
     """One state for both: what they do not agree on is Unsure. The overflow of worlds ends here."""
     changes: dict[str, Any] = {}
-    for name in ("grad", "mode"):
+    for name in ("grad", "mode", "gradient"):
         changes[name] = _agreed(getattr(first, name), getattr(second, name), UNSURE)
     changes["weights"] = _agreed(first.weights, second.weights, "unsure")
-    for name in ("escaped", "joined", "left", "wrapped", "pinned", "trained", "gradient"):
+    for name in ("escaped", "joined", "left", "wrapped", "pinned", "trained"):
         changes[name] = {**getattr(second, name), **getattr(first, name)}
     changes["cut"] = {p: f for p, f in first.cut.items() if p in second.cut}
     optimizers = dict(second.optimizers)
@@ -414,13 +414,3 @@ def _agreed(first: Facts, second: Facts, unsure: Any) -> Facts:
         agree = here is there or (here is not None and there is not None and here.value == there.value)
         merged[part] = known if agree else replace(known, value=unsure)
     return merged
-
-
-def surely(facts: Facts, region: Iterable[Part], value: Any) -> list[Part]:
-    """The leaves of `region` for which `value` is known to hold."""
-    found = []
-    for leaf in leaves(region):
-        fact = find(facts, leaf)
-        if fact is not None and fact.value == value:
-            found.append(leaf)
-    return found
