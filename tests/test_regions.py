@@ -1,4 +1,4 @@
-"""Region trees: parts split by path, name, layer and position, exactly where layers are known, and say what they are."""
+"""Region trees: parts split by path, name, layer and position, exactly where layers are known; and their names."""
 
 from __future__ import annotations
 
