@@ -78,8 +78,8 @@ def test_the_suppressions_are_valid() -> None:
 
 def test_the_two_commands_for_a_fresh_machine() -> None:
     checks = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert "python -m pip install -c constraints.txt -e '.[test]' && python -m pytest -q\n" in README
-    assert "-c constraints.txt -e '.[test]'" in checks and re.search(r"^python -m pytest -q", checks, re.MULTILINE)
+    assert "python -m pip install -c constraints.txt -e '.[test,live]' && python -m pytest -q\n" in README
+    assert "-c constraints.txt -e '.[test,live]'" in checks and re.search(r"^python -m pytest -q", checks, re.MULTILINE)
     assert "python -m pip install . && freezelint check examples/finetune\n" in README
     assert (ROOT / "examples" / "finetune").is_dir()
 

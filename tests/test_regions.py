@@ -87,7 +87,14 @@ def test_an_unknown_model_has_whatever_path_is_asked_for() -> None:
     assert root.at("fc.weight") != () and root.at("fc.weight")[0].parent is fc
     [body] = root.at("body")
     assert body.at("fc") == (), "what lies below another path is not in it"
+
+
+def test_what_is_left_of_an_unknown_model_is_most_of_it_only_without_its_head() -> None:
+    root = Part("model")
+    [fc] = root.at("fc")
     assert root.is_rest and not fc.is_rest and leaves([root])[-1].is_rest
+    root.at("body")
+    assert not leaves([root])[-1].is_rest
 
 
 # By name --------------------------------------------------------------------------------------------------------------
@@ -257,6 +264,19 @@ def test_only_batchnorm_when_all_halves_are() -> None:
     assert root.only("batchnorm") and all(child.only("batchnorm") for child in root.children)
     unknown = Part("model")
     assert not unknown.only("batchnorm")
+
+
+def test_what_may_be_empty() -> None:
+    root = Part("model")
+    [body] = root.at("body.layer")
+    assert not body.may_be_empty and not leaves([root])[-1].may_be_empty, "one piece of a model is not all of it"
+    root.at("head")
+    assert leaves([root])[-1].may_be_empty, "beside body and head there may be nothing"
+    [some], [others] = Part("model").split(Question("opaque", ("i < 6",), "i < 6"))
+    assert some.may_be_empty and others.may_be_empty
+    known = net()
+    known.at("fc")
+    assert not any(part.may_be_empty for part in known.children)
 
 
 def test_above_below_and_leaves() -> None:

@@ -226,8 +226,8 @@ class Part:
         left of a model that is not known may be nothing once several of its children were named."""
         if self.names is not None:
             return not self.names
-        named = sum(1 for part in self.root.below() if part.path and "." not in part.path)
-        return any(test.kind == "opaque" for test, _ in self.tests) or (self.path is None and named > 1)
+        named = {part.path.partition(".")[0] for part in self.root.below() if part.path}
+        return any(test.kind == "opaque" for test, _ in self.tests) or (self.path is None and len(named) > 1)
 
     @property
     def count(self) -> int | None:
