@@ -41,9 +41,9 @@ from freezelint.trace.tri import NO, YES
 Outcomes = list[tuple[Value, World]]
 
 ENTRY_FUEL = 60_000  # evaluations a program may take; far more than any training script needs
-PART_FUEL = 15_000  # evaluations a function or method may take that is looked at by itself
+PART_FUEL = 8_000  # evaluations a function or method may take that is looked at by itself
 REACH = 600_000  # characters of other files that an entry file's imports may lead through
-FILE_FUEL = 150_000  # evaluations all entries of a file may take together
+FILE_FUEL = 100_000  # evaluations all entries of a file may take together
 MODEL_NAMES = frozenset(
     ("model", "net", "network", "backbone", "encoder", "decoder", "generator", "discriminator", "student", "teacher",
      "classifier", "netg", "netd", "model_s", "model_t")
