@@ -39,14 +39,16 @@ from freezelint.trace.tri import NO, YES
 
 def block(it: Interpreter, body: Sequence[Any], worlds: list[World]) -> list[World]:
     """Run statements in every world that has not left the block."""
+    ordered = 0
     for statement in body:
         running = [w for w in worlds if w.flow is Flow.NORMAL]
         if not running:
             break
         left = [w for w in worlds if w.flow is not Flow.NORMAL]
         after: list[World] = []
-        if len(running) > 1 and isinstance(statement, (cst.For, cst.While)):
+        if len(running) not in (1, ordered):
             running.sort(key=thawed)
+            ordered = len(running)
         allowed = it.fuel // 2  # what one statement may take in all worlds; those that come after are not looked at
         for world in running:
             after += _run(it, statement, world)

@@ -232,9 +232,13 @@ class Part:
     @property
     def count(self) -> int | None:
         """How many parameters (tensors), where the layers are known."""
-        if self.names is None and self.path and self.path.rpartition(".")[2] in ("weight", "bias"):
-            return 1
         return None if self.names is None else len(self.names)
+
+    @property
+    def is_bias(self) -> bool:
+        """Whether this is a bias and nothing else."""
+        names = self.names if self.names is not None else {self.path or ""}
+        return len(names) == 1 and all(name.rpartition(".")[2] == "bias" for name in names)
 
     @property
     def is_bare(self) -> bool:

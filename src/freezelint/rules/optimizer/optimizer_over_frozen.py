@@ -75,7 +75,7 @@ def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
         if not optimizer.stepped or not frozen or not any(run.flag(part) is YES for part in held):
             continue
         frozen = [part for part in frozen if run.gradient(part) is NO]  # freezing after steps is another story
-        if sum(2 if part.count is None else part.count for part in frozen) < 2:
+        if len(frozen) == 1 and frozen[0].is_bias:
             continue  # one bias that a BatchNorm makes useless, or a constant: meant so, and not worth a word
         for freeze, region in grouped(frozen, lambda part: run.last(SetRequiresGrad, part)):
             allocates = optimizer.kind in _ALLOCATE
