@@ -31,6 +31,7 @@ from freezelint.static.values import (
     Opt,
     Params,
     Ref,
+    StateDict,
     Super,
     Sym,
     Table,
@@ -652,7 +653,7 @@ def written_into(it: Interpreter, region: Region, values: Iterable[Value], node:
 
 def _weights_in(value: Any, world: World) -> Region:
     """The parameters an expression is computed from."""
-    if isinstance(value, (Copy, Params)):
+    if isinstance(value, (Copy, Params, StateDict)):
         return frozenset(p for _, p in value.members)
     if isinstance(value, Elem):
         return frozenset(p for _, p in world.elements.get(value.loop, ()))
