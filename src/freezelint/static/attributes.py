@@ -296,7 +296,7 @@ def _of_module(it: Interpreter, owner: Obj, record: Instance, name: str, path: s
             return Obj(owner.serial, path)
     if name in MODULE_METHODS:
         return Method(owner, name)
-    if name in ("module", "_orig_mod") and part.layers != {}:
+    if name in ("module", "_orig_mod"):  # nothing of that name is declared: a wrapper hands it out
         return owner
     if part.layers is None and name in PARAMETER_NAMES:
         return Params(tuple((View("", path), p) for p in part.at(path)), single=True)
