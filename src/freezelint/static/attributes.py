@@ -643,9 +643,13 @@ def _on_element(
         )
 
 
-def written_into(it: Interpreter, region: Region, values: Iterable[Value], node: cst.CSTNode, world: World) -> None:
-    """Weights written in place: given ones, or a copy that follows another network's, as a momentum encoder's does."""
-    others = any(_weights_in(value, world) - region for value in values)
+def written_into(
+    it: Interpreter, region: Region, values: Iterable[Value], node: cst.CSTNode, world: World, blends: bool = False
+) -> None:
+    """Weights written in place: given ones, or a copy that follows another network's, as a momentum encoder's does.
+
+    What is added to the old value (`blends`) follows something, whatever it is."""
+    others = blends or any(_weights_in(value, world) - region for value in values)
     by = "copy" if others else "load"
     if region:
         it.emit(world, ev.LoadWeights(site=it.place(node), lap=it.lap(world), region=region, by=by))

@@ -475,7 +475,7 @@ def backward(it: Interpreter, loss: Value, node: cst.Call, world: World) -> None
 
 def _on_copy(it: Interpreter, owner: Copy, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     if name in (_FILLS | _BLENDS) and owner.how != ".clone()":
-        written_into(it, frozenset(p for _, p in owner.members), args.pos, node, world)
+        written_into(it, frozenset(p for _, p in owner.members), args.pos, node, world, blends=name in _BLENDS)
     if name == "requires_grad_" and owner.how == "state_dict()":
         wrote_on_copy(it, owner, name, args.get(0, "requires_grad") or Const(True), node, world)
     return [(owner if name != "numel" else Sym(("fresh", serial())), world)]
