@@ -31,7 +31,6 @@ from freezelint.static.values import (
     Opt,
     Params,
     Ref,
-    StateDict,
     Super,
     Sym,
     Table,
@@ -657,7 +656,7 @@ def written_into(
 
 def _weights_in(value: Any, world: World) -> Region:
     """The parameters an expression is computed from."""
-    if isinstance(value, (Copy, Params, StateDict)):
+    if isinstance(value, (Copy, Params)):
         return frozenset(p for _, p in value.members)
     if isinstance(value, Elem):
         return frozenset(p for _, p in world.elements.get(value.loop, ()))

@@ -181,7 +181,7 @@ def on_module(
         kept = args.kw.get("keep_vars")
         return [(StateDict(it.members(owner, world), isinstance(kept, Const) and kept.value is True), world)]
     if name == "load_state_dict":
-        written_into(it, it.region(owner, world), args.pos, node, world)
+        it.emit(world, ev.LoadWeights(site=site, lap=lap, region=it.region(owner, world)))
         return [(Sym(("fresh", serial()), "incompatible keys"), world)]
     if name == "apply":
         return _apply(it, owner, it.members(owner, world), args, node, world)

@@ -373,3 +373,9 @@ def grouped(parts: Iterable[Part], key: Any) -> Iterator[tuple[Any, Region]]:
 def name(region: Iterable[Part]) -> str:
     """A region as messages name it, in backquotes."""
     return describe(region, quote="`")
+
+
+def name_is(region: Iterable[Part]) -> str:
+    """A region with its verb: "`model.fc` is", "4 parts of `model` are"."""
+    words = name(region)
+    return f"{words} are" if words[0].isdigit() or " and " in words else f"{words} is"

@@ -56,7 +56,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import WARNING, rule
 from freezelint.trace.events import Backward, Event, LoadWeights, SetMode, SetRequiresGrad, Step
 from freezelint.trace.regions import Part, leaves
-from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name
+from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name_is
 from freezelint.trace.state import Pass
 from freezelint.trace.tri import NO, YES
 
@@ -73,22 +73,22 @@ def check(run: Run, event: Backward | Step | LoadWeights) -> Iterator[Fault | Ex
     drifting = [part for part, ran in passes.items() if _drifts(run, part, ran) and not run.stilled(part, ran)]
     for (froze, switched, ran), region in grouped(drifting, lambda part: _story(run, part, passes[part])):
         forward = Note(ran.event.site, "this forward normalises by the batch and moves the running statistics")
-        still = "is frozen" if froze else "is held by no optimizer and runs without gradients"
+        still = "frozen" if froze else "held by no optimizer and runs without gradients"
         first = froze.site if froze else ran.event.site
         before = (Note(froze.site, "frozen here", each=True),) if froze else ()
         if switched is not None and switched.by == "train":
             yield Fault(
                 switched.site,
-                f"{name(region)} {still}, but its BatchNorm layers are put in train mode here: their running statistics"
-                " still change",
+                f"{name_is(region)} {still}, but its BatchNorm layers are put in train mode here: their running"
+                " statistics still change",
                 (*before, forward),
                 about=first,
             )
         else:
             yield Fault(
                 first,
-                f"{name(region)} {still}, but its BatchNorm layers stay in train mode: their running statistics still"
-                " change",
+                f"{name_is(region)} {still}, but its BatchNorm layers stay in train mode: their running statistics"
+                " still change",
                 (forward,) if froze else (),
                 about=first,
             )

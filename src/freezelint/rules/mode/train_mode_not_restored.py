@@ -54,7 +54,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import Backward, Event, SetMode
 from freezelint.trace.regions import Part
-from freezelint.trace.run import Fault, Note, Run, grouped, name
+from freezelint.trace.run import Fault, Note, Run, grouped, name_is
 from freezelint.trace.state import Pass
 from freezelint.trace.tri import NO
 
@@ -70,7 +70,7 @@ def check(run: Run, event: Backward) -> Iterator[Fault]:
         if switched.by == "eval" and not all(part.only("batchnorm") for part in switched.region):
             yield Fault(
                 switched.site,
-                f"{name(switched.region)} is put in eval mode here, and training goes on without train(): Dropout and"
+                f"{name_is(switched.region)} put in eval mode here, and training goes on without train(): Dropout and"
                 " BatchNorm act as in evaluation",
                 (
                     Note(earlier.site, "trained in train mode here"),

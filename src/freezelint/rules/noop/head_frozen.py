@@ -51,7 +51,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import Backward, End, ReplaceSubmodule, SetRequiresGrad, Step
 from freezelint.trace.regions import leaves
-from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name
+from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name_is
 from freezelint.trace.tri import NO, YES
 
 
@@ -76,7 +76,7 @@ def check(run: Run, event: Backward | Step | End | SetRequiresGrad) -> Iterator[
         for froze, region in grouped(head, lambda part: run.last(SetRequiresGrad, part)):
             yield Fault(
                 froze.site,
-                f"{name(region)} is frozen here too, after it replaced the old head: its random weights never train",
+                f"{name_is(region)} frozen here too, after it replaced the old head: its random weights never train",
                 (
                     Note(joined.site, "the new head is put in place here"),
                     Note(event.site, "nothing has made it trainable until here"),

@@ -49,7 +49,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import ReplaceSubmodule, Step
 from freezelint.trace.regions import leaves
-from freezelint.trace.run import Fault, Note, Run, grouped, name
+from freezelint.trace.run import Fault, Note, Run, grouped, name_is
 from freezelint.trace.tri import NO, YES
 
 
@@ -64,7 +64,7 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
         if later and any(optimizer.holds(part) is YES for part in leaves(swap.old)):
             yield Fault(
                 swap.site,
-                f"{name(region)} is new here, but {optimizer.label} was built before and holds the layer it replaces: "
+                f"{name_is(region)} new here, but {optimizer.label} was built before and holds the layer it replaces: "
                 "no step ever moves the new one",
                 (
                     Note(optimizer.built.site, f"{optimizer.label} is built here, over the old layer"),

@@ -56,7 +56,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import INFO, WARNING, rule
 from freezelint.trace.events import End, SetRequiresGrad
 from freezelint.trace.regions import leaves
-from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name
+from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name_is
 from freezelint.trace.tri import NO, YES
 
 _ALLOCATE = ("Adagrad", "LBFGS")  # those of torch that make room for parameters without a gradient as well
@@ -86,7 +86,7 @@ def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
             )
             yield Fault(
                 optimizer.built.site,
-                f"{name(region)} is frozen and never unfrozen, and goes into {optimizer.label}, {cost}",
+                f"{name_is(region)} frozen and never unfrozen, but handed to {optimizer.label}, {cost}",
                 (Note(freeze.site, "frozen here"),),
                 WARNING if allocates else None,
             )

@@ -58,7 +58,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import SetRequiresGrad, Step
-from freezelint.trace.run import Fault, Note, Run, grouped, name
+from freezelint.trace.run import Fault, Note, Run, grouped, name_is
 from freezelint.trace.tri import NO, YES
 
 
@@ -79,7 +79,7 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
                 what = "with what required grad by then" if optimizer.filtered else "without it"
                 yield Fault(
                     woke.site,
-                    f"{name(region)} is unfrozen here, but no optimizer holds it: it gets gradients and never moves",
+                    f"{name_is(region)} unfrozen here, but no optimizer holds it: it gets gradients and never moves",
                     (
                         Note(optimizer.built.site, f"{optimizer.label} is built here, {what}"),
                         Note(event.site, "this step leaves it as it is"),
