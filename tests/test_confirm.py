@@ -232,3 +232,94 @@ def test_what_cannot_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert run(["confirm", "--isolated", target]) == 2
     [line] = capsys.readouterr().err.strip().splitlines()
     assert target in line
+
+
+# Factories ----------------------------------------------------------------------------------------------------------
+
+NETWORK = """
+import torch
+from torch import nn
+
+
+def build():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    for p in model[:2].parameters():
+        p.require_grad = False
+    return model
+
+
+def pair():
+    model = build()
+    return model, torch.optim.SGD(model[4].parameters(), lr=0.1)
+
+
+def everything():
+    model, optimizer = pair()
+    return {"model": model, "optimizer": optimizer, "batch": torch.randn(2, 3, 8, 8), "loss": lambda out: out.sum()}
+
+
+def nothing():
+    return 1
+
+
+def fails():
+    raise ValueError("mine")
+"""
+
+
+@pytest.fixture
+def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Confirm:
+    """Confirm a factory of a module that is written here."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "network.py").write_text(NETWORK, encoding="utf-8")
+
+    def confirming(name: str, *options: str) -> tuple[int, dict[str, Any]]:
+        sys.modules.pop("network", None)
+        status = run(["confirm", "--isolated", "--output-format", "json", f"network:{name}", *options])
+        out, err = capfd.readouterr()
+        return status, {**(json.loads(out) if out else {}), "stderr": err}
+
+    return confirming
+
+
+@pytest.mark.parametrize("name", ["build", "pair", "everything"])
+def test_factory(factory: Confirm, name: str) -> None:
+    status, report = factory(name, *([] if name == "everything" else ["--input", "4,3,8,8"]))
+    assert status == 1, report["stderr"]
+    assert [(f["rule"], f["verdict"]) for f in report["findings"]] == [("misspelled-requires-grad", "confirmed")]
+    assert report["run"]["steps"] == 3
+
+
+@pytest.mark.parametrize(
+    "name, options, says",
+    [
+        ("nothing", [], "the factory returned int: give a model"),
+        ("missing", [], "network has no 'missing'"),
+        ("fails", [], "ValueError: mine"),
+        ("build", [], "there is no input"),
+        ("build", ["--input", "4,5,8,8"], "expected input[4, 5, 8, 8] to have 3 channels"),
+        ("build", ["--input", "a x b"], "--input 'a x b' is none"),
+        ("build", ["--input", "4,3,8,8", "--device", "cuda:9"], "there is no device 'cuda:9' here"),
+    ],
+)
+def test_factory_that_cannot_be_used(factory: Confirm, name: str, options: list[str], says: str) -> None:
+    if says.startswith("there is no device") and torch.cuda.is_available():
+        pytest.skip("there is one")
+    status, report = factory(name, *options)
+    assert status in (1, 2)
+    assert says in report["stderr"]
+
+
+def test_factory_inputs() -> None:
+    from freezelint.live.factory import input_from
+
+    ids = input_from("int64:8,128:5..30")
+    assert ids.shape == (8, 128) and ids.dtype is torch.int64 and 5 <= int(ids.min()) and int(ids.max()) < 30
+    assert input_from("bfloat16:2,3").dtype is torch.bfloat16
+
+
+def test_unknown_module_of_a_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["confirm", "no_such_package:build"]) == 2
+    assert "there is no module 'no_such_package' here" in capsys.readouterr().err

@@ -196,6 +196,12 @@ def _colored(choice: str) -> bool:
     show_default=True,
     help="Stop after --steps; after one epoch and --steps of the next; or never.",
 )
+@click.option(
+    "--input", "inputs", multiple=True, metavar="SHAPE", help="For a factory: 8,3,224,224 or int64:8,128:0..99."
+)
+@click.option("--device", default="cpu", show_default=True, help="For a factory: cpu, cuda, mps or auto.")
+@click.option("--amp", is_flag=True, help="For a factory: train under autocast.")
+@click.option("--seed", type=int, default=0, show_default=True, help="For a factory.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="End the program after so many seconds.")
 @_names("--select", "Only these rules or groups of rules, whatever the configuration says.")
 @_names("--ignore", "Not these rules or groups of rules.")
@@ -207,6 +213,7 @@ def _colored(choice: str) -> bool:
 def confirm(target: str, arguments: tuple[str, ...], **options: Any) -> int:
     """Run a training script for a few steps, and say of every finding whether it is true.
 
+    A factory, `pkg.module:function`, returns a model, (model, optimizer), or a dict that may add loss and batch.
     The script runs as it is, with ARGS as its own arguments. Every finding of `check` is confirmed, refuted, not
     reached or could not be judged, with numbers from the run.
 
@@ -227,6 +234,10 @@ def confirm(target: str, arguments: tuple[str, ...], **options: Any) -> int:
             timeout=options["timeout"],
             output_format=options["output_format"],
             trace=_print_trace if options["trace"] else None,
+            inputs=options["inputs"],
+            device=options["device"],
+            amp=options["amp"],
+            seed=options["seed"],
         )
         return confirming.confirm(request, config, Style(_colored(options["color"]), options["quiet"]))
     except (settings.ConfigError, confirming.CannotRun) as error:

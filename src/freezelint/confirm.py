@@ -43,13 +43,24 @@ class Request:
     timeout: float | None = None
     output_format: str = "text"
     trace: Callable[[str], None] | None = None
+    inputs: Sequence[str] = ()
+    device: str = "cpu"
+    amp: bool = False
+    seed: int = 0
+
+    @property
+    def is_factory(self) -> bool:
+        """Whether the target is `pkg.module:name` and no file."""
+        module, colon, name = self.target.partition(":")
+        whole = all(part.isidentifier() for part in [*module.split("."), *name.split(".")])
+        return bool(colon) and whole and not os.path.exists(self.target)
 
 
 def confirm(request: Request, config: Config, style: Style) -> int:
     """Run the target and report; the exit status."""
     if importlib.util.find_spec("torch") is None:
         raise CannotRun(NO_TORCH)
-    path = Path(request.target)
+    path = _source_of(request.target) if request.is_factory else Path(request.target)
     if not path.is_file():
         raise CannotRun(f"{request.target} is no file: name a Python script, or a factory as pkg.module:function")
     if path.suffix == ".ipynb":
@@ -71,10 +82,38 @@ def confirm(request: Request, config: Config, style: Style) -> int:
         def finish(ran: Ran) -> int:
             return _conclude(ran, findings, checked, config, request, style, write)
 
-        limits = Limits(request.steps, request.until, request.timeout)
-        return Launch(config.rules().values(), lines, limits, trace=request.trace, finish=finish).script(
-            str(path), request.arguments
-        )
+        limits = Limits(request.steps, "end" if request.is_factory else request.until, request.timeout)
+        launch = Launch(config.rules().values(), lines, limits, trace=request.trace, finish=finish)
+        if not request.is_factory:
+            return launch.script(str(path), request.arguments)
+        from freezelint.live import factory
+
+        try:
+            body = factory.training(
+                request.target,
+                request.inputs,
+                steps=request.steps,
+                device=request.device,
+                amp=request.amp,
+                seed=request.seed,
+            )
+        except factory.FactoryError as error:
+            raise CannotRun(str(error)) from None
+        return launch.call(body)
+
+
+def _source_of(target: str) -> Path:
+    """The file of a factory's module."""
+    module = target.partition(":")[0]
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as error:
+        raise CannotRun(f"{module} cannot be imported: {error}") from None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise CannotRun(f"there is no module {module!r} here: start freezelint in the folder that holds it")
+    return Path(spec.origin)
 
 
 class _output:

@@ -297,6 +297,8 @@ def _clip(original: Any) -> Any:
 def _grad_mode_site(frame: FrameType) -> tuple[str, Site | None] | None:
     """How user code came to enter a grad mode, and where; None where torch does so for its own purposes."""
     filename = frame.f_code.co_filename
+    if filename.startswith(_OWN):
+        return None
     if filename.endswith("_contextlib.py"):
         function = frame.f_locals.get("func")
         code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
@@ -311,6 +313,7 @@ def _grad_mode_site(frame: FrameType) -> tuple[str, Site | None] | None:
 
 
 _TORCH = torch.__file__.rpartition("__init__")[0]
+_OWN = __file__.rpartition("hooks")[0]
 
 
 def _is_torch(filename: str) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import torch
 
 from freezelint.live import sites
+from freezelint.live.factory import FactoryError
 from freezelint.live.recorder import Recorder
 from freezelint.live.visits import Visits
 from freezelint.trace.check import Rule
@@ -275,6 +276,9 @@ def _show(error: BaseException) -> None:
     while trace is not None and not sites.is_user_code(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     _flush()
+    if isinstance(error, FactoryError):
+        print(f"freezelint: {error}", file=sys.stderr)
+        return
     traceback.print_exception(type(error), error, trace or error.__traceback__)
 
 

@@ -38,6 +38,7 @@ class Measures:
 
     def __init__(self, forest: Forest, *, values: bool = True) -> None:
         self.forest = forest
+        self.exact = values
         self.limit = probe.WHOLE if values else 64
         self.of: dict[Part, Numbers] = {}
         self._before: dict[Part, torch.Tensor | None] = {}
@@ -94,11 +95,12 @@ class Measures:
             if id(parameter) not in held and self._held_elsewhere(part, optimizer):
                 continue  # another optimizer's turn comes later
             numbers.steps += 1
-            if parameter.grad is not None:
-                numbers.with_gradient += 1
-                numbers.gradient = probe.norm(parameter.grad)
-            else:
+            if parameter.grad is None:
                 numbers.gradient = None
+            else:
+                numbers.with_gradient += 1
+                if self.exact:
+                    numbers.gradient = probe.norm(parameter.grad)
 
     def _held_elsewhere(self, part: Part, optimizer: torch.optim.Optimizer) -> bool:
         numbers = self.of.get(part)
@@ -107,11 +109,14 @@ class Measures:
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Compare with the baselines."""
         for number, group in enumerate(optimizer.param_groups):
+            text = f"{type(optimizer).__name__}[{number}]"
             for parameter in group["params"]:
                 part = self.forest.parameters.get(parameter)
                 numbers = self.of.get(part) if part is not None else None
                 if numbers is not None:
-                    numbers.group = f"{type(optimizer).__name__}[{number}]"
+                    if numbers.state and numbers.group == text:
+                        continue  # state is allocated once
+                    numbers.group = text
                     state = optimizer.state.get(parameter)
                     numbers.state = probe.size_of(state.values()) if isinstance(state, dict) else 0
         self.compare()
@@ -123,7 +128,7 @@ class Measures:
             if numbers is None:
                 continue
             parameter = leaf.parameter() if leaf.parameter else None
-            if parameter is not None and part in self._before:
+            if parameter is not None and part in self._before and (self.exact or not numbers.change):
                 numbers.change = probe.change(self._before[part], parameter, self.limit)
             if part in self._buffers:
                 statistics = _statistics(leaf)

@@ -92,7 +92,7 @@ class Recorder:
         self.spent = 0.0  # seconds inside the recorder
         self.trouble: list[str] = []  # errors of the recorder itself
         self.close = False
-        self.looked = False  # whether the last step was watched closely
+        self.looked = False  # whether the values were looked at in the last step
         self.touched: dict[tuple[str, int], set[Part]] = {}  # what events at a line were about
         self.effects: dict[tuple[str, int], set[str]] = {}  # and which kinds of events they were
         self.measures = Measures(self.forest, values=values)
@@ -120,6 +120,7 @@ class Recorder:
         self._recording = True
         self._open: list[tuple[Any, int]] = []
         self._outer_site: Site | None = None
+        self._outer_label = ""
         self._sightings: set[tuple[str, str, int]] = set()
         self._gradients: dict[Part, tuple[int, int]] = {}
         self._forced: ByIdentity[Site | None] = ByIdentity()
@@ -154,7 +155,7 @@ class Recorder:
 
     def start(self) -> None:
         """Begin to watch."""
-        self.close = True
+        self.close = self._awake > 0
         hooks.listen(self)
 
     def stop(self) -> None:
@@ -400,6 +401,8 @@ class Recorder:
             self._discover(self.forest.root_of(module), None)
             if self.forest.modules.get(module) is None:
                 self._discover(module, None)
+            owner = self.forest.modules.get(module)
+            self._outer_label = owner.node.label if owner is not None and owner.node is not None else ""
             self._sync()
             self.measures.before_forward()
         self._depth += 1
@@ -491,8 +494,10 @@ class Recorder:
         held = self._hold(optimizer, sites.here()) if self._known.get(optimizer) is None else self._known.get(optimizer)
         assert held is not None
         self._sync()
-        if self.close:
+        self.looked = self.close or (self.every > 0 and self.steps % self.every == 0)
+        if self.looked:
             self.measures.before_step(optimizer)
+        if self.close:
             self._emit(ev.Step(site=sites.here(), optimizer=held.serial, lap=self._lap()))
 
     def _step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -501,14 +506,11 @@ class Recorder:
             return
         held.steps += 1
         self.steps += 1
-        self.looked = self.close
-        if self.close:
+        if self.looked:
             self.measures.after_step(optimizer)
         self._cuts.clear()
         if self._awake > 0:
             self._awake -= 1
-        if self.every and self.steps % self.every == 0:
-            self._awake = max(self._awake, 1)
         close = self._awake > 0
         if close != self.close:
             self.close = close
@@ -708,7 +710,7 @@ class Recorder:
                         yield self._passed(site, lap, region)
 
     def _passed(self, site: Site | None, lap: int, region: Region) -> ev.Forward:
-        return ev.Forward(site=site, lap=lap, serial=next(self._serials), region=region, label=_short(region))
+        return ev.Forward(site=site, lap=lap, serial=next(self._serials), region=region, label=self._outer_label)
 
     def _siblings(self, groups: list[Region]) -> set[Part]:
         roots = {part.root for group in groups for part in group}
