@@ -197,7 +197,7 @@ def _colored(choice: str) -> bool:
     help="Stop after --steps; after one epoch and --steps of the next; or never.",
 )
 @click.option(
-    "--input", "inputs", multiple=True, metavar="SHAPE", help="For a factory: 8,3,224,224 or int64:8,128:0..99."
+    "--input", "inputs", multiple=True, metavar="SHAPE", help="A factory's: 8,3,224,224 or int64:8,128:0..99."
 )
 @click.option("--device", default="cpu", show_default=True, help="For a factory: cpu, cuda, mps or auto.")
 @click.option("--amp", is_flag=True, help="For a factory: train under autocast.")

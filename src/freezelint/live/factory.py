@@ -62,11 +62,11 @@ def made(result: Any) -> Made:
             return Made(result)
         case (nn.Module() as model, torch.optim.Optimizer() as optimizer):
             return Made(model, optimizer)
-        case {"model": nn.Module() as model, **rest}:
-            unknown = rest.keys() - {"optimizer", "loss", "batch"}
+        case {"model": nn.Module()}:
+            unknown = [key for key in result if key not in ("model", "optimizer", "loss", "batch")]
             if unknown:
-                raise FactoryError(f"the factory's dict has {sorted(unknown)[0]!r}, which is not known: give {WANTED}")
-            return Made(model, rest.get("optimizer"), rest.get("loss"), rest.get("batch"))
+                raise FactoryError(f"the factory's dict has {unknown[0]!r}, which is not known: give {WANTED}")
+            return Made(**result)
     raise FactoryError(f"the factory returned {type(result).__name__}: give {WANTED}")
 
 
@@ -76,9 +76,7 @@ def input_from(text: str) -> Any:
     if found is None:
         if ":" in text and not text[0].isdigit():
             return named(text)()
-        raise FactoryError(
-            f"--input {text!r} is none: write 8,3,224,224, or int64:8,128:0..30000, or pkg.module:function"
-        )
+        raise FactoryError(f"--input {text!r} is none: write 8,3,224,224, int64:8,128:0..30000, or pkg.module:function")
     shape = tuple(int(size) for size in found["shape"].split(","))
     dtype = getattr(torch, found["dtype"] or "float32", None)
     if not isinstance(dtype, torch.dtype):
