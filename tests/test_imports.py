@@ -89,3 +89,10 @@ def test_the_vocabulary_imports_neither_parser_nor_torch(tmp_path: Path) -> None
     names = [f"freezelint.trace.{file.stem}" for file in (ROOT / "trace").glob("*.py") if file.stem != "__init__"]
     loaded = modules_after(f"import {', '.join(names)}", tmp_path)
     assert not loaded & {"libcst", "torch", "click"}
+
+
+@pytest.mark.parametrize("heavy", ["libcst.matchers", "libcst.codemod"])
+def test_the_static_side_imports_only_what_it_needs_of_the_parser(heavy: str, tmp_path: Path) -> None:
+    """libcst's matchers take as long to import as all the rest of it."""
+    program = f"import sys, freezelint.static.analyse; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path).returncode == 0

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 import libcst as cst
-import libcst.matchers as matchers
 
 from freezelint.static import calls, classes, execute, forward, lifecycles, modes, overrides
 from freezelint.static.calls import Args
@@ -47,14 +46,22 @@ def _bare_modes(it: Interpreter, module: Module) -> None:
     if not _BARE.search(module.text):
         return
     it.scope = Scope(module)
-    bare = matchers.Expr(value=matchers.Attribute(attr=_MODE))
-    for node in (node for statement in statements(module) for node in matchers.findall(statement, bare)):
-        assert isinstance(node, cst.Expr) and isinstance(node.value, cst.Attribute)
-        if it.bare.get(id(node.value), True):
-            execute.named_not_called(it, "mode", node.value.attr.value, node.value, World())
+    for node in (node for statement in statements(module) for node in _bare(statement)):
+        if it.bare.get(id(node), True):
+            execute.named_not_called(it, "mode", node.attr.value, node, World())
 
 
-_MODE = matchers.Name(value=matchers.MatchIfTrue(lambda name: name in ("eval", "train")))
+def _bare(node: cst.CSTNode) -> Iterator[cst.Attribute]:
+    """The statements below a node that name a mode. libcst's matchers could tell, and take as long to import as it."""
+    if isinstance(node, cst.Expr):
+        if isinstance(node.value, cst.Attribute) and node.value.attr.value in ("eval", "train"):
+            yield node.value
+        return
+    for child in node.children:
+        if isinstance(child, (cst.BaseStatement, cst.BaseSuite, cst.BaseSmallStatement, cst.Else, cst.Finally)):
+            yield from _bare(child)
+        elif isinstance(child, (cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase)):
+            yield from _bare(child)
 
 
 def run_alone(it: Interpreter, module: Module) -> None:
