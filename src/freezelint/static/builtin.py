@@ -297,11 +297,11 @@ def _getattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
 
 
 def _setattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import attributes
+    from freezelint.static import writing
 
     owner, name, value = args.get(0), args.get(1), args.get(2)
     if owner is not None and value is not None and isinstance(name, Const) and isinstance(name.value, str):
-        attributes.put(it, owner, name.value, value, node, world)
+        writing.put(it, owner, name.value, value, node, world)
     elif owner is not None and not isinstance(value, (Const, Cond)):
         calls.escape(it, Args([owner]), "setattr()", node, world)  # a part of it was replaced
     return [(NONE, world)]
@@ -450,11 +450,11 @@ def _id(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
 
 
 def _next(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static.attributes import _some
+    from freezelint.static.subscripts import some
 
     value = args.get(0)
     if isinstance(value, Params):
-        return [(_some(replace(value, iterator=None), "next()"), world)]
+        return [(some(replace(value, iterator=None), "next()"), world)]
     if isinstance(value, Tensor):
         return [(value, world)]
     return [(Sym(("fresh", serial())), world)]

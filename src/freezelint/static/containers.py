@@ -149,7 +149,7 @@ def _of_list(
 def of_modules(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """`append`, `extend`, `values`... of ModuleList, Sequential and ModuleDict."""
     from freezelint.static import evaluate
-    from freezelint.static.attributes import attach
+    from freezelint.static.writing import attach
 
     record = world.heap.get(owner.serial)
     if not isinstance(record, Instance):

@@ -8,7 +8,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import attributes, branches, calls, loops
+from freezelint.static import attributes, branches, calls, loops, subscripts
 from freezelint.static.interpreter import Interpreter, Outcomes, settle
 from freezelint.static.values import (
     NONE,
@@ -172,7 +172,7 @@ def _subscript(it: Interpreter, node: cst.Subscript, world: World) -> Outcomes:
         if isinstance(index, cst.Index):
             for key, then in evaluate(it, index.value, after):
                 for chosen, there in branches.choose(it, owner, key, index.value, then):
-                    done.append((attributes.item(it, owner, chosen, node, there), there))
+                    done.append((subscripts.item(it, owner, chosen, node, there), there))
         elif isinstance(index, cst.Slice):
             bounds = [b for b in (index.lower, index.upper, index.step) if b is not None]
             for values, then in evaluate_all(it, bounds, after):
@@ -180,7 +180,7 @@ def _subscript(it: Interpreter, node: cst.Subscript, world: World) -> Outcomes:
                 low, high, step = (
                     next(given) if b is not None else NONE for b in (index.lower, index.upper, index.step)
                 )
-                done.append((attributes.sliced(it, owner, low, high, step, node, then), then))
+                done.append((subscripts.sliced(it, owner, low, high, step, node, then), then))
         else:
             done.append((owner if isinstance(owner, Tensor) else Sym(("item", owner, id(node))), after))
     return done

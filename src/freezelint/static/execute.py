@@ -8,7 +8,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import attributes, branches, calls, loops
+from freezelint.static import branches, calls, loops, subscripts, writing
 from freezelint.static.evaluate import binary, evaluate, evaluate_all, items_of, label, new_list, source
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import (
@@ -86,12 +86,12 @@ def assign(it: Interpreter, target: Any, value: Value, node: cst.CSTNode, world:
         label(it, value, target.value, world)
     elif isinstance(target, cst.Attribute):
         for owner, _ in evaluate(it, target.value, world)[:1]:
-            attributes.put(it, owner, target.attr.value, value, node, world)
+            writing.put(it, owner, target.attr.value, value, node, world)
     elif isinstance(target, cst.Subscript):
         index = target.slice[0].slice if len(target.slice) == 1 else None
         if isinstance(index, cst.Index):
             for (owner, key), _ in evaluate_all(it, [target.value, index.value], world)[:1]:
-                attributes.put_item(it, owner, key, value, node, world)
+                subscripts.put_item(it, owner, key, value, node, world)
     elif isinstance(target, (cst.Tuple, cst.List)):
         _unpack(it, target, value, node, world)
     elif isinstance(target, (cst.Element, cst.StarredElement)):
@@ -266,7 +266,7 @@ def _bare(it: Interpreter, node: cst.BaseExpression, value: Value, world: World)
             # What the setter returns is not kept: `p.detach().requires_grad_(False)` as a statement.
             to = evaluate(it, node.args[0].value, world)[0][0] if node.args else Const(True)
             if isinstance(node.func, cst.Attribute) and node.func.attr.value == "requires_grad_":
-                attributes.wrote_on_copy(it, value, "requires_grad_", to, node, world)
+                writing.wrote_on_copy(it, value, "requires_grad_", to, node, world)
 
 
 def named_not_called(

@@ -9,16 +9,6 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import branches, calls, containers, forward, modes
-from freezelint.static.attributes import (
-    attach,
-    flagged,
-    names_loss,
-    rebind,
-    set_flag,
-    written_into,
-    wrote,
-    wrote_on_copy,
-)
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import groups_of, harmless
@@ -49,6 +39,16 @@ from freezelint.static.values import (
     tensor_of,
 )
 from freezelint.static.world import World, serial
+from freezelint.static.writing import (
+    attach,
+    flagged,
+    names_loss,
+    rebind,
+    set_flag,
+    written_into,
+    wrote,
+    wrote_on_copy,
+)
 from freezelint.trace import events as ev
 from freezelint.trace.regions import BATCHNORM, Test, View
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
@@ -198,7 +198,7 @@ def on_module(
             attach(it, owner, str(args.pos[0].value), child, node, world)
         return [(NONE, world)]
     if name == "register_parameter" and len(args.pos) == 2 and isinstance(args.pos[0], Const):
-        from freezelint.static.attributes import put
+        from freezelint.static.writing import put
 
         put(it, owner, str(args.pos[0].value), args.pos[1], node, world)
         return [(NONE, world)]

@@ -62,7 +62,8 @@ def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
 
 
 def _misspelled(name: str) -> bool:
-    plain = name.lower().strip("_")
+    plain = name.lower().rstrip("_")
+    # A leading underscore is no slip of the hand: libraries keep a private note of what they froze under that name.
     if name in ("requires_grad", "requires_grad_") or not plain.startswith("re"):
         return False
     return SequenceMatcher(None, plain, "requires_grad", autojunk=False).ratio() >= _CLOSE
