@@ -93,7 +93,7 @@ def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE
                 it.emit(world, ev.End(site=it.place(module.tree), whole=whole))
                 trained = ev.Backward in world.state.last or ev.Step in world.state.last
                 it.endings.setdefault(it.entry, []).append(Ending(dict(world.assumed), world.seen, trained))
-    except (OutOfFuel, TooFine):
+    except (OutOfFuel, TooFine, RecursionError):
         pass
 
 
@@ -116,7 +116,7 @@ def _uncalled(it: Interpreter, module: Module, world: World) -> None:
                     it.fuel = UNCALLED_FUEL
                     try:
                         _method(it, entry, Obj(number), method, world.fork())
-                    except (OutOfFuel, TooFine):
+                    except (OutOfFuel, TooFine, RecursionError):
                         pass
                     finally:
                         it.hypothetical, it.called, it.fuel = False, before, fuel
@@ -202,7 +202,7 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
                     it.refuel(PART_FUEL)
                     try:
                         done += _method(it, cls, owner, method, after.fork())
-                    except (OutOfFuel, TooFine):  # the other methods have fuel of their own
+                    except (OutOfFuel, TooFine, RecursionError):  # the other methods have fuel of their own
                         it.scope, it.running = Scope(module), []
         return merge(done, it.limit) if len(done) < 8 else done
 
