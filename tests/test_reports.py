@@ -29,7 +29,7 @@ FILES = {
 STORY = Finding(
     "unfreeze-not-in-optimizer",
     Severity.ERROR,
-    "layer4 is unfrozen here, but no optimizer holds it",
+    "layer4 is unfrozen here, but held by no optimizer",
     Site("train.py", 2, 1, 3, 14),
     related=(
         Site("model.py", 4, 13, 4, 36, message="frozen here"),
@@ -42,7 +42,7 @@ STORY = Finding(
 )
 
 AS_TEXT = """\
-train.py:2:1: error unfreeze-not-in-optimizer: layer4 is unfrozen here, but no optimizer holds it
+train.py:2:1: error unfreeze-not-in-optimizer: layer4 is unfrozen here, but held by no optimizer
   when `args.freeze`
      2 | net.unfreeze(
        | ^^^^^^^^^^^^^...
@@ -83,7 +83,7 @@ def test_color_changes_nothing_but_color() -> None:
 
 def test_brief() -> None:
     assert written(STORY, style=Style(brief=True)) == (
-        "train.py:2:1: error unfreeze-not-in-optimizer: layer4 is unfrozen here, but no optimizer holds it "
+        "train.py:2:1: error unfreeze-not-in-optimizer: layer4 is unfrozen here, but held by no optimizer "
         "(when args.freeze)\n"
     )
 
@@ -163,7 +163,7 @@ def test_json_contract() -> None:
     assert finding == {
         "rule": "unfreeze-not-in-optimizer",
         "severity": "error",
-        "message": "layer4 is unfrozen here, but no optimizer holds it",
+        "message": "layer4 is unfrozen here, but held by no optimizer",
         "path": "train.py",
         "cell": None,
         "line": 2,

@@ -111,7 +111,7 @@ def unheld(model: Any, optimizer: Any) -> None:
         (unfrozen, "`body.0.weight` should be frozen, and requires grad"),
         (written, "its values changed"),
         (cut, "`head.weight` should train, and had no gradient"),
-        (unheld, "no optimizer holds it"),
+        (unheld, "held by no optimizer"),
     ],
 )
 def test_what_is_not_expected_raises_in_the_loop(break_it: Callable[..., None], says: str) -> None:

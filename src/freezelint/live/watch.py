@@ -225,7 +225,7 @@ class Watch:
             if numbers.requires_grad is False:
                 yield "should train, and does not require grad"
             elif numbers.group is None and not self._other_optimizers_wait():
-                yield "should train, and no optimizer holds it"
+                yield "should train, and is held by no optimizer"
             elif numbers.steps >= JUDGED_AFTER and not numbers.with_gradient:
                 yield f"should train, and had no gradient at any of {numbers.steps} steps"
         if self.expected.get(f"{name.rpartition('.')[0]}.running_mean".lstrip(".")) == "frozen":

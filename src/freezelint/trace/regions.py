@@ -447,8 +447,9 @@ def describe(region: Iterable[Part], limit: int = 3, quote: str = "") -> str:
     labels = list(
         dict.fromkeys(_rest(p, quote) if p.is_remainder else f"{quote}{_said(p.label)}{quote}" for p in parts)
     )
-    if len(labels) > limit:
-        shared = _shared([p.label for p in parts])
+    shared = _shared([p.label for p in parts]) if len(labels) > 1 else ""
+    numbered = shared and all(p.label[len(shared) + 1 :].isdigit() and not p.is_remainder for p in parts)
+    if len(labels) > limit or numbered:
         if shared:
             return f"{len(labels)} parts of {quote}{shared}{quote}"
         return f"{', '.join(labels[:limit])} and {len(labels) - limit} more"
