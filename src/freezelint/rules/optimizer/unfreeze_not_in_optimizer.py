@@ -79,7 +79,8 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
                 what = "with what required grad by then" if optimizer.filtered else "without it"
                 yield Fault(
                     woke.site,
-                    f"{name_is(region)} unfrozen here, but held by no optimizer: gradients come, the weights never move",
+                    f"{name_is(region)} unfrozen here, but held by no optimizer: gradients come, the weights never"
+                    " move",
                     (
                         Note(optimizer.built.site, f"{optimizer.label} is built here, {what}"),
                         Note(event.site, "this step leaves it as it is"),
