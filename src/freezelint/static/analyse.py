@@ -184,7 +184,11 @@ def conclude(
         if any(_reached(what, reached) for what in one.fault.unless):
             continue
         groups.setdefault((one.rule.slug, one.fault.site), []).append(one)
-    return [_finding(group, endings) for group in groups.values()]
+    return [
+        _finding(group, endings)
+        for (_, site), group in groups.items()
+        if not any((other, site) in groups for other in group[0].rule.yields_to)
+    ]
 
 
 def _reached(what: object, reached: Set[object]) -> bool:

@@ -36,6 +36,7 @@ class Rule:
     sides: str
     check: Check
     page: str
+    yields_to: tuple[str, ...] = ()  # rules that tell more of the same fault, where they speak of the same place
 
     @property
     def summary(self) -> str:
@@ -54,7 +55,9 @@ class Rule:
         return "\n".join(lines).strip("\n")
 
 
-def rule(on: tuple[type, ...] | type, severity: Severity, sides: str = "both") -> Callable[[Check], Rule]:
+def rule(
+    on: tuple[type, ...] | type, severity: Severity, sides: str = "both", yields_to: tuple[str, ...] = ()
+) -> Callable[[Check], Rule]:
     """Declare the generator below as a rule. `sides` is "both", "static" or "live"."""
     kinds = on if isinstance(on, tuple) else (on,)
 
@@ -62,7 +65,7 @@ def rule(on: tuple[type, ...] | type, severity: Severity, sides: str = "both") -
         module = check.__module__
         *_, group, name = module.split(".")
         page = (sys.modules[module].__doc__ or "").strip()
-        return Rule(name.replace("_", "-"), group, severity, kinds, sides, check, page)
+        return Rule(name.replace("_", "-"), group, severity, kinds, sides, check, page, yields_to)
 
     return declare
 

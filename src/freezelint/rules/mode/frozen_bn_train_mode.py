@@ -61,7 +61,7 @@ from freezelint.trace.state import Pass
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=(Backward, Step, LoadWeights), severity=WARNING)
+@rule(on=(Backward, Step, LoadWeights), severity=WARNING, yields_to=("eval-overridden-by-train",))
 def check(run: Run, event: Backward | Step | LoadWeights) -> Iterator[Fault | Excuse]:
     if isinstance(event, LoadWeights):
         if event.by == "copy":  # a momentum encoder, an EMA: its BatchNorm may well use the batch
