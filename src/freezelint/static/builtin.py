@@ -40,7 +40,6 @@ from freezelint.static.values import (
 from freezelint.static.world import Flow, World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Test
-from freezelint.trace.tri import UNSURE
 
 
 def call(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
@@ -584,4 +583,3 @@ FUNCTIONS: dict[str, Callable[[Interpreter, Args, cst.Call, World], Outcomes]] =
     "torch.nn.Parameter": _parameter,
     "typing.cast": lambda it, args, node, world: [(args.get(1) or NONE, world)],
 }
-_ = UNSURE

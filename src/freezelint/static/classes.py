@@ -361,6 +361,3 @@ def _fields(it: Interpreter, cls: ClassInfo, owner: Obj, args: calls.Args, world
 def decorated(it: Interpreter, func: Func, node: cst.FunctionDef) -> Value:
     """A function under its decorators: they are taken to hand it through; grad modes are applied when it is called."""
     return func
-
-
-_ = UNSURE

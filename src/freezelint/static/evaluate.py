@@ -30,7 +30,6 @@ from freezelint.static.values import (
     tensor_of,
 )
 from freezelint.static.world import World, serial
-from freezelint.trace import events as ev
 from freezelint.trace.regions import BATCHNORM, Test
 from freezelint.trace.tri import NO
 
@@ -568,4 +567,3 @@ _HANDLERS: dict[type, Callable[[Interpreter, Any, World], Outcomes]] = {
     cst.SetComp: loops.comprehension,
     cst.DictComp: loops.dict_comprehension,
 }
-_ = ev

@@ -14,16 +14,13 @@ from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import (
     NONE,
     Cls,
-    Cond,
     Const,
     Copy,
     Elem,
     Func,
     GradMode,
-    Instance,
     Members,
     Obj,
-    Opt,
     Params,
     Ref,
     Sym,
@@ -34,7 +31,6 @@ from freezelint.static.values import (
 )
 from freezelint.static.world import Flow, World, merge, serial, thawed
 from freezelint.trace import events as ev
-from freezelint.trace.tri import NO, YES
 
 
 def block(it: Interpreter, body: Sequence[Any], worlds: list[World]) -> list[World]:
@@ -532,4 +528,3 @@ _COMPOUND: dict[type, Callable[[Interpreter, Any, World], list[World]]] = {
     cst.ClassDef: _class,
     cst.Match: _match,
 }
-_ = (Cond, Instance, Opt, NO, YES)

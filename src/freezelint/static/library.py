@@ -10,7 +10,6 @@ import libcst as cst
 
 from freezelint.knowledge import canonical, look_up
 from freezelint.knowledge.rows import (
-    Arg,
     ClipRow,
     ContainerRow,
     CopyRow,
@@ -379,6 +378,3 @@ def _of_items(
 def tables(world: World, ref: Ref) -> Any:
     """The heap record behind a reference."""
     return world.heap.get(ref.serial)
-
-
-_ = Arg

@@ -50,7 +50,7 @@ from freezelint.static.writing import (
     wrote_on_copy,
 )
 from freezelint.trace import events as ev
-from freezelint.trace.regions import BATCHNORM, Test, View
+from freezelint.trace.regions import BATCHNORM, Test
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 _SAME = frozenset(
@@ -679,4 +679,3 @@ _HANDLERS: dict[type, Any] = {
     Const: containers.of_constant,
     Tuple: containers.method,
 }
-_ = (View, branches)
