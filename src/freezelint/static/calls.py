@@ -19,7 +19,6 @@ from freezelint.static.values import (
     Elem,
     Func,
     GradMode,
-    Instance,
     Items,
     Lib,
     Method,
@@ -427,12 +426,6 @@ def layer_kinds(it: Interpreter, value: Value, world: World) -> tuple[str, ...] 
         base = classes.layer_base(it, value.info, world)
         return (base or value.info.name,)
     return None
-
-
-def method_owner(value: Value, world: World) -> Instance | None:
-    """The heap record of an instance."""
-    record = world.heap.get(value.serial) if isinstance(value, Obj) else None
-    return record if isinstance(record, Instance) else None
 
 
 def is_params(value: Value | None) -> bool:
