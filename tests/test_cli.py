@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from freezelint import __main__, __version__, cli
+from freezelint import __main__, __version__
 from freezelint.__main__ import run
+from freezelint.cli import check
 from freezelint.trace import check as rulebook
 
 ERROR, WARNING, INFO = "x = 'FAULT(left-frozen)'\n", "x = 'FAULT(left-in-eval)'\n", "x = 'FAULT(style-matter)'\n"
@@ -182,7 +183,7 @@ def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_check", interrupt)
+    monkeypatch.setattr(check, "_check", interrupt)
     assert run(["."]) == 130
     assert "interrupted" in capsys.readouterr().err
 

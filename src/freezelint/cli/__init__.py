@@ -1,0 +1,46 @@
+"""The command line: arguments to one call, its outcome to an exit status. No logic of its own; a file a command."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from freezelint import __version__
+from freezelint.cli import check, confirm, rules
+from freezelint.cli.shared import WRONG_USE, WrongUse
+from freezelint.nearest import nearest
+
+__all__ = ["WRONG_USE", "cli"]
+
+
+class DefaultToCheck(click.Group):
+    """A group whose command may be left out: `freezelint .` is `freezelint check .`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
+            self._refuse_mistyped_command(args)
+            args = ["check", *args]
+        return super().parse_args(ctx, args)
+
+    def _refuse_mistyped_command(self, args: list[str]) -> None:
+        """`freezelint explian x` would otherwise be a complaint about a file of that name."""
+        word = args[0] if args else ""
+        if word.startswith("-") or os.sep in word or "." in word or os.path.lexists(word):
+            return
+        close = nearest(word, self.commands, cutoff=0.7)
+        if close is not None:
+            raise WrongUse(f"there is no command, file or folder {word!r}: did you mean {close!r}?")
+
+
+@click.group(cls=DefaultToCheck, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="freezelint")
+def cli() -> None:
+    """Find out whether what you meant to freeze is frozen, and what you meant to train is trained.
+
+    `freezelint PATH…` is short for `freezelint check PATH…`.
+    """
+
+
+for command in (check.check, confirm.confirm, rules.explain, rules.rules, rules.new_rule):
+    cli.add_command(command)
