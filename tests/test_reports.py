@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from freezelint.finding import Edit, Finding, Fix, Severity, Site
-from freezelint.report.base import FORMATS, Report, Style, renderer
+from freezelint.report.base import FORMATS, Report, Style, Suppressed, renderer
 
 FILES = {
     "model.py": [
@@ -41,6 +42,8 @@ STORY = Finding(
     source_line="net.unfreeze(",
 )
 
+BOTH = [Suppressed(STORY, "comment")] * 2
+
 AS_TEXT = """\
 train.py:2:1: error unfreeze-not-in-optimizer: layer4 is unfrozen here, but held by no optimizer
   when `args.freeze`
@@ -60,7 +63,7 @@ train.py:2:1: error unfreeze-not-in-optimizer: layer4 is unfrozen here, but held
 """
 
 
-def written(*findings: Finding, style: Style = Style(), form: str = "text", **counts: int) -> str:  # noqa: B008
+def written(*findings: Finding, style: Style = Style(), form: str = "text", **counts: Any) -> str:  # noqa: B008
     report = Report(findings, lines_of=lambda site: FILES.get(site.path, ()), **counts)
     return "".join(renderer(form)(report, style))
 
@@ -70,11 +73,11 @@ def at(site: Site, message: str = "here", **more: str) -> Finding:
 
 
 def test_the_whole_story() -> None:
-    assert written(STORY, files=7, suppressed=2) == AS_TEXT
+    assert written(STORY, files=7, suppressed=BOTH) == AS_TEXT
 
 
 def test_color_changes_nothing_but_color() -> None:
-    colored = written(STORY, files=7, suppressed=2, style=Style(color=True))
+    colored = written(STORY, files=7, suppressed=BOTH, style=Style(color=True))
     assert "\x1b[31merror\x1b[0m" in colored
     for code in ("31", "1", "2", "0"):
         colored = colored.replace(f"\x1b[{code}m", "")

@@ -7,10 +7,7 @@ A test holds the pages to the docstrings; after a change to one, run this.
 
 from __future__ import annotations
 
-import itertools
-import re
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from freezelint.notices import NOTICES  # noqa: E402
-from freezelint.trace.check import HEADINGS, Rule, all_rules  # noqa: E402
+from freezelint.pages import markdown  # noqa: E402
+from freezelint.trace.check import Rule, all_rules  # noqa: E402
 
 FOLDER = ROOT / "docs" / "rules"
 
@@ -29,53 +27,15 @@ GROUPS = {
     "gradient": "What is cut off from the loss",
     "wrappers": "DDP, compile and frameworks",
 }
-SIDES = {
-    "both": "`freezelint check` finds it in source, `freezelint confirm` in a run.",
-    "static": "`freezelint check` finds it in source; a run cannot show it as such.",
-    "live": "Only a run shows it: `freezelint confirm`.",
-}
-CODE = ("Bad", "Good")
 
 
 def pages() -> dict[str, str]:
     """The text of every file of docs/rules, by its name."""
     rules = all_rules()
-    texts = {f"{slug}.md": page(rule) for slug, rule in rules.items()}
+    texts = {f"{slug}.md": markdown(rule) for slug, rule in rules.items()}
     texts |= {f"{slug}.md": f"# {slug}\n\n{text}\n" for slug, text in NOTICES.items()}
     texts["README.md"] = index(list(rules.values()))
     return texts
-
-
-def page(rule: Rule) -> str:
-    """The page of one rule."""
-    parts = [f"# {rule.slug}", rule.summary, f"**{rule.severity}** · group {rule.group} · {SIDES[rule.sides]}"]
-    for heading in HEADINGS:
-        body = rule.section(heading)
-        parts.append(f"## {heading}")
-        if heading in CODE:
-            parts += code(body)
-        elif heading == "References":
-            parts.append("\n".join(references(textwrap.dedent(body))))
-        else:
-            parts.append(textwrap.dedent(body).strip())
-    return "\n\n".join(parts) + "\n"
-
-
-def code(body: str) -> Iterator[str]:
-    """The program as a fence, and sentences around it as they are."""
-    for is_text, lines in itertools.groupby(body.splitlines(), lambda line: bool(line) and not line.startswith(" ")):
-        block = "\n".join(lines)
-        if is_text:
-            yield block
-        elif block.strip():
-            yield f"```python\n{textwrap.dedent(block).strip()}\n```"
-
-
-def references(text: str) -> Iterator[str]:
-    """One item a line; addresses become links. An indented line goes on with the one above it."""
-    for line in text.strip().splitlines():
-        linked = re.sub(r"https?://\S+", lambda found: f"<{found[0]}>", line.strip())
-        yield f"  {linked}" if line.startswith(" ") else f"* {linked.removeprefix('- ')}"
 
 
 def index(rules: list[Rule]) -> str:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from freezelint import suppress
 from freezelint.config import Config, group_of
-from freezelint.finding import Finding, Severity, Site, in_order
+from freezelint.finding import Finding, Severity, Site, in_order, place_of
 from freezelint.notices import INTERNAL_ERROR, NOTICES, UNUSED_SUPPRESSION
-from freezelint.report.base import Report
+from freezelint.pages import pages
+from freezelint.report.base import Report, Suppressed
 from freezelint.static.notebook import Cell, relocate
 from freezelint.static.project import Source, discover, display_path, read
 
@@ -135,7 +136,13 @@ def _report(batch: Batch, config: Config, files: int, sources: dict[str, Source]
     comments = checked | {path: _comments_of(path) for path in {f.site.path for f in findings} - checked.keys()}
     outcome = suppress.apply(findings, comments)
     kept = outcome.kept + _unused(checked, outcome, config)
-    shown = [f for f in kept if f.severity >= config.severity and _wanted(f, config)]
+
+    def shown(finding: Finding) -> bool:
+        return finding.severity >= config.severity and _wanted(finding, config)
+
+    def placed(finding: Finding) -> Finding:
+        cells = batch.cells.get(finding.site.path)
+        return relocate(finding, cells) if cells else finding
 
     @cache
     def lines_in(path: str, number: int | None) -> Sequence[str]:
@@ -145,8 +152,18 @@ def _report(batch: Batch, config: Config, files: int, sources: dict[str, Source]
         cell = next((c for c in source.cells if c.number == number), None)
         return source.lines[cell.first - 1 : cell.last] if cell else source.lines
 
-    told = [relocate(f, batch.cells[f.site.path]) if f.site.path in batch.cells else f for f in shown]
-    return Report(in_order(told), files, outcome.suppressed, lambda site: lines_in(site.path, site.cell))
+    return Report(
+        in_order(placed(finding) for finding in kept if shown(finding)),
+        files,
+        [
+            Suppressed(placed(finding), "comment", comment.reason)
+            for finding, comment in sorted(outcome.suppressed, key=lambda pair: place_of(pair[0]))
+            if shown(finding)
+        ],
+        lambda site: lines_in(site.path, site.cell),
+        pages(config.rules()),
+        fail_on=config.fail_on,
+    )
 
 
 def _once(findings: Iterable[Finding]) -> list[Finding]:

@@ -87,21 +87,25 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """An identity that survives moved lines: rule, file and the text of the line, not its number."""
-        parts = (self.rule, self.site.path, str(self.site.cell), " ".join(self.source_line.split()), self.when or "")
-        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        """An identity that survives moved lines and cells: rule, file and the text of the line, not its number."""
+        return _hash(self.rule, self.site.path, " ".join(self.source_line.split()), self.when or "")
+
+    @property
+    def content(self) -> str:
+        """What is left of the fingerprint when the file is renamed."""
+        return _hash(self.rule, " ".join(self.source_line.split()), self.when or "")
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings as every report lists them: by path, cell, place, rule."""
-    return sorted(
-        findings,
-        key=lambda f: (
-            f.site.path,
-            -1 if f.site.cell is None else f.site.cell,
-            f.site.line,
-            f.site.column,
-            f.rule,
-            f.message,
-        ),
-    )
+    """Findings as every report lists them."""
+    return sorted(findings, key=place_of)
+
+
+def place_of(finding: Finding) -> tuple[str, int, int, int, str, str]:
+    """What findings are ordered by: path, cell, place, rule."""
+    site = finding.site
+    return site.path, -1 if site.cell is None else site.cell, site.line, site.column, finding.rule, finding.message

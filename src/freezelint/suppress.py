@@ -32,6 +32,7 @@ class Directive:
     slugs: tuple[str, ...] | None
     target: int | None
     fault: str = ""
+    reason: str = ""  # what the comment says after it
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
 def _directives(token: tokenize.TokenInfo, code_lines: set[int], lines: list[str]) -> Iterator[Directive]:
     line = token.start[0]
     target = line if line in code_lines else _line_below(line, lines)
-    for match in COMMENT.finditer(token.string):
+    found = list(COMMENT.finditer(token.string))
+    ends = [match.start() for match in found[1:]] + [len(token.string)]
+    for match, end in zip(found, ends, strict=True):
         word, listed = match["word"], match["slugs"]
         slugs = None if listed is None else tuple(s.strip() for s in listed.strip("[]").split(",") if s.strip())
         fault = ""
@@ -117,6 +120,7 @@ def _directives(token: tokenize.TokenInfo, code_lines: set[int], lines: list[str
             slugs,
             None if word == "ignore-file" else target,
             fault,
+            token.string[match.end() : end].strip(" \t#-:—"),
         )
 
 
@@ -130,10 +134,10 @@ def _line_below(line: int, lines: list[str]) -> int:
 
 @dataclass
 class Outcome:
-    """Findings that remain, how many were suppressed, and the comments (with their slug) that did it."""
+    """Findings that remain, those that were suppressed, and the comments (with their slug) that did it."""
 
     kept: list[Finding] = field(default_factory=list)
-    suppressed: int = 0
+    suppressed: list[tuple[Finding, Directive]] = field(default_factory=list)
     used: set[tuple[str, int, int, str | None]] = field(default_factory=set)
 
 
@@ -144,8 +148,8 @@ def apply(findings: Iterable[Finding], comments: Mapping[str, Suppressions]) -> 
         path = finding.site.path
         covering = [] if finding.rule in NOT_SUPPRESSIBLE else comments.get(path, NOTHING).covering(finding)
         if covering:
-            outcome.suppressed += 1
             used = covering[0]
+            outcome.suppressed.append((finding, used))
             outcome.used.add((path, used.line, used.column, None if used.slugs is None else finding.rule))
         else:
             outcome.kept.append(finding)

@@ -21,6 +21,7 @@ from freezelint.cli.shared import (
     names,
     print_trace,
 )
+from freezelint.report.base import FORMATS
 
 
 @click.command()
@@ -31,7 +32,7 @@ from freezelint.cli.shared import (
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Skip what matches, as a line of .gitignore would.")
 @click.option("--severity", type=LEVELS, help="The lowest severity that is shown (default: info).")
 @click.option("--fail-on", type=LEVELS, help="The lowest severity that makes the exit status 1 (default: warning).")
-@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even when something is found.")
 @click.option("--isolated", is_flag=True, help="Ignore every pyproject.toml.")
 @click.option("--no-cache", is_flag=True, hidden=True, help="For scripts: there is no cache.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from freezelint.finding import Finding, Severity, Site
 
 # Each name is a module of this package with a function `render(report, style)`.
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
 
 # Where the page of a rule is, relative to the project.
 RULE_PAGE = "docs/rules/{}.md"
@@ -22,13 +22,45 @@ def no_lines(site: Site) -> Sequence[str]:
 
 
 @dataclass(frozen=True)
+class Suppressed:
+    """A finding that counts for nothing: by a "comment" in its file, or by the "baseline"."""
+
+    finding: Finding
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """What the baseline lists and is found no longer."""
+
+    rule: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report can tell of a rule, or of a notice, which has neither group nor severity."""
+
+    slug: str
+    summary: str
+    group: str = ""
+    severity: Severity | None = None
+    text: str = ""
+    markdown: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     """The outcome of one check. `lines_of` gives the lines of the file (or cell) that a site lies in, or none."""
 
     findings: Sequence[Finding]
     files: int = 0
-    suppressed: int = 0
+    suppressed: Sequence[Suppressed] = ()
     lines_of: Callable[[Site], Sequence[str]] = no_lines
+    pages: Mapping[str, Page] = field(default_factory=dict)  # of the rules that were applied, by slug
+    fixed: Sequence[Fixed] = ()
+    fail_on: Severity = Severity.WARNING
 
     @property
     def worst(self) -> Severity | None:
@@ -38,6 +70,26 @@ class Report:
     def statistics(self) -> list[tuple[str, int]]:
         """How often each rule fired, the most frequent first."""
         return sorted(Counter(f.rule for f in self.findings).items(), key=lambda item: (-item[1], item[0]))
+
+
+def identities(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
+    """Findings with a name that no other finding of the report has, and that stays the same when lines move."""
+    met: Counter[str] = Counter()
+    for finding in findings:
+        met[finding.fingerprint] += 1
+        count = met[finding.fingerprint]
+        yield finding, finding.fingerprint if count == 1 else f"{finding.fingerprint}-{count}"
+
+
+def place(site: Site) -> str:
+    """`path:line:column`, with the cell in between for a notebook; not yet escaped."""
+    cell = "" if site.cell is None else f":cell {site.cell}"
+    return f"{site.path}{cell}:{site.line}:{site.column}"
+
+
+def told(finding: Finding) -> str:
+    """The message with its condition."""
+    return f"{finding.message} (when {finding.when})" if finding.when else finding.message
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
 from freezelint.finding import Finding, Severity, Site
-from freezelint.report.base import Report, Style
+from freezelint.report.base import Report, Style, place, told
+from freezelint.report.escape import printable as printable
+from freezelint.report.escape import width
 
 COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 BOLD, DIM = "1", "2"
@@ -15,9 +16,6 @@ BOLD, DIM = "1", "2"
 # A generated or minified line is shown from a little before the site, cut to this width.
 WIDEST = 160
 BEFORE = 40
-
-# Characters that would move the cursor, hide text or reorder the line: controls, formats, surrogates, line ends.
-UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
 
 
 def render(report: Report, style: Style) -> Iterator[str]:
@@ -48,8 +46,12 @@ def summary(report: Report) -> str:
         found = f"{_count(len(report.findings), 'finding')} ({split}) in {places}"
     else:
         found = "no findings"
-    suppressed = f", {report.suppressed} suppressed" if report.suppressed else ""
-    return f"{found}{suppressed}; {_count(report.files, 'file')} checked"
+    for reason, word in (("comment", "suppressed"), ("baseline", "in the baseline")):
+        number = sum(one.by == reason for one in report.suppressed)
+        found += f", {number} {word}" if number else ""
+    if report.fixed:
+        found += f", {len(report.fixed)} of the baseline fixed"
+    return f"{found}; {_count(report.files, 'file')} checked"
 
 
 def _count(number: int, noun: str) -> str:
@@ -58,10 +60,8 @@ def _count(number: int, noun: str) -> str:
 
 def _headline(finding: Finding, style: Style) -> Iterator[str]:
     severity = _paint(str(finding.severity), COLORS[finding.severity], style)
-    when = f" (when {printable(finding.when)})" if finding.when and style.brief else ""
-    yield (
-        f"{_paint(place(finding.site), BOLD, style)}: {severity} {finding.rule}: {printable(finding.message)}{when}\n"
-    )
+    message = printable(told(finding) if style.brief else finding.message)
+    yield f"{_paint(printable(place(finding.site)), BOLD, style)}: {severity} {finding.rule}: {message}\n"
 
 
 def _story(finding: Finding, report: Report, style: Style) -> Iterator[str]:
@@ -69,18 +69,12 @@ def _story(finding: Finding, report: Report, style: Style) -> Iterator[str]:
         yield f"  when `{printable(finding.when)}`\n"
     yield from _frame(finding.site, "", report, style, color=COLORS[finding.severity])
     for number, step in enumerate(finding.related, 1):
-        yield f"  {number}. {_paint(place(step), BOLD, style)}: {printable(step.message)}\n"
+        yield f"  {number}. {_paint(printable(place(step)), BOLD, style)}: {printable(step.message)}\n"
         yield from _frame(step, "   ", report, style, color=DIM)
     if finding.confirm:
         first, *more = finding.confirm.strip().splitlines()
         yield f"  confirm: {printable(first)}\n"
         yield from (f"           {printable(line)}\n" for line in more)
-
-
-def place(site: Site) -> str:
-    """`path:line:column`, with the cell in between for a notebook."""
-    cell = "" if site.cell is None else f":cell {site.cell}"
-    return f"{printable(site.path)}{cell}:{site.line}:{site.column}"
 
 
 def _frame(site: Site, indent: str, report: Report, style: Style, color: str) -> Iterator[str]:
@@ -100,28 +94,6 @@ def _frame(site: Site, indent: str, report: Report, style: Style, color: str) ->
     underline = "^" * max(1, width(printable(line[start:end]))) + ("..." if goes_on else "")
     yield _paint(gutter, DIM, style) + printable(line) + "\n"
     yield _paint(blank, DIM, style) + " " * width(printable(line[:start])) + _paint(underline, color, style) + "\n"
-
-
-def printable(text: str) -> str:
-    """Text that cannot act on a terminal: control characters are written as escapes, a tab as four spaces."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_printable(character) for character in text)
-
-
-def _printable(character: str) -> str:
-    if character == "\t":
-        return "    "
-    if unicodedata.category(character) in UNPRINTABLE:
-        return character.encode("unicode_escape", "surrogatepass").decode("ascii")
-    return character
-
-
-def width(text: str) -> int:
-    """Columns that text takes on a terminal: two for a wide character, none for a combining one."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _paint(text: str, code: str, style: Style) -> str:
