@@ -211,6 +211,13 @@ def _of_params(value: Value | None, world: World) -> bool:
 def _zip(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     from freezelint.static import evaluate, loops
 
+    modules = next((v for v in args.pos if isinstance(v, Modules) and v.how == "modules"), None)
+    params = next((v for v in args.pos if isinstance(v, Params) and not v.single), None)
+    if len(args.pos) == 2 and modules is not None and params is not None:
+        texts = [evaluate.source(it, arg.value) for arg in node.args]
+        if isinstance(args.pos[0], Params):
+            texts.reverse()
+        it.emit(world, ev.ZipApart(site=it.place(node), lap=it.lap(world), modules=texts[0], parameters=texts[1]))
     lists = [loops.unrolled(it, v, world, node) for v in args.pos]
     if lists and all(items is not None for items in lists):
         rows = [Tuple(tuple(row)) for row in zip(*[items for items in lists if items is not None], strict=False)]

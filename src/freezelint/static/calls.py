@@ -235,6 +235,7 @@ def unknown(
     """A call of code that is not in view: what it is given is forgotten; tensors in, a tensor out."""
     from freezelint.static.evaluate import fresh
 
+    it.turns += escapes
     if escapes:
         escape(it, args, text, node, world)
     values = deep(args, world)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from freezelint.static import calls, classes, execute, forward, lifecycles, modes, overrides
+from freezelint.static import calls, classes, definitions, execute, forward, lifecycles, modes, overrides
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import ENTRY_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
@@ -26,6 +26,7 @@ def run(it: Interpreter, module: Module) -> None:
     """Everything of a module that can be run."""
     segments = Segments(module.text)
     _top_level(it, module)
+    definitions.tell(it, module)
     for node in module.tree.body:
         if isinstance(node, cst.ClassDef):
             it.scope = Scope(module)

@@ -128,6 +128,7 @@ def _assign(it: Interpreter, node: cst.Assign, world: World) -> list[World]:
     for value, after in evaluate(it, node.value, world):
         flag = isinstance(value, Sym) and any(_is_flag(it, t.target, after) for t in node.targets)
         for given, then in branches.settled(it, value, node.value, after) if flag else ((value, after),):
+            it.assigning = node.value
             for target in node.targets:
                 assign(it, target.target, given, target, then)
             done.append(then)
@@ -147,6 +148,7 @@ def _annotated(it: Interpreter, node: cst.AnnAssign, world: World) -> list[World
         return [world]
     done = []
     for value, after in evaluate(it, node.value, world):
+        it.assigning = node.value
         assign(it, node.target, value, node, after)
         done.append(after)
     return done

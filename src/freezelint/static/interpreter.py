@@ -115,6 +115,9 @@ class Interpreter:
     tank: int = ENTRY_FUEL  # what `fuel` was when the entry started
     left: int = FILE_FUEL
     guarded: int = 0  # `try` blocks around what runs now
+    assigning: cst.BaseExpression | None = None  # what stands right of the `=` that runs now
+    turns: int = 0  # calls of code out of view so far
+    rebound: dict[tuple[int, str], bool] = field(default_factory=dict)  # whether a function rebinds an argument
     scope: Scope = None  # type: ignore[assignment]
     listeners: dict[type, list[Rule]] = field(default_factory=dict)
 
@@ -183,6 +186,11 @@ class Interpreter:
                 name = key[2].value if isinstance(key[2], Const) else key[2]
                 return self.defaults.get((parsed[1], name))
         return None
+
+    @property
+    def within(self) -> str:
+        """The name of the function that runs, "" at the top level."""
+        return self.scope.function.name if self.scope.function is not None else ""
 
     @property
     def limit(self) -> int:

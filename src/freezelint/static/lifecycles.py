@@ -11,7 +11,9 @@ from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Const, Func, Instance, Obj, Opt, Ref, Sym, Table, Tensor, Value
 from freezelint.static.world import World, merge
 from freezelint.trace import events as ev
-from freezelint.trace.tri import UNSURE
+from freezelint.trace.regions import Part, leaves
+from freezelint.trace.state import find
+from freezelint.trace.tri import NO, UNSURE
 
 # LightningModule hooks in the order in which fit() calls them; two epochs of two steps stand for any number.
 _BEFORE = ("setup", "prepare_data", "on_fit_start", "on_train_start")
@@ -51,6 +53,7 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> l
         worlds.append((after, optimizers_in(value, after)))
     done: list[World] = []
     for start, optimizers in worlds[:8]:
+        _awakened(it, owner, node, start)
         running = [start]
         for name in _BEFORE:
             running = _each(it, owner, name, node, running)
@@ -79,6 +82,23 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> l
             w.laps = ()
         done += running
     return merge(done, it.limit)
+
+
+def _awakened(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> None:
+    """Lightning before 2.2, which `pytorch_lightning` may be, puts everything in train mode when it starts to fit."""
+    if "pytorch_lightning" not in it.scope.module.text:
+        return
+    asleep = [part for part in leaves(it.region(owner, world)) if _came_in_eval(world, part)]
+    if asleep:
+        event = ev.SetMode(
+            site=it.place(node), lap=it.lap(world), region=frozenset(asleep), training=UNSURE, by="framework"
+        )
+        it.emit(world, event)
+
+
+def _came_in_eval(world: World, part: Part) -> bool:
+    fact = find(world.state.mode, part)
+    return fact is not None and fact.value is NO and isinstance(fact.event, ev.CreateModule)
 
 
 def _backward(it: Interpreter, loss: Value, node: cst.CSTNode, world: World) -> None:

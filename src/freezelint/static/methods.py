@@ -250,6 +250,7 @@ def _other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, w
         if name.startswith("get_") and any(isinstance(v, (Obj, Params)) for v in args.all()):
             return calls.unknown(it, name, args, node, world)
         return [(Sym(("call", Sym(("attr", owner, name)), tuple(args.all()))), world)]
+    it.turns += 1
     if _MEDDLES.search(name.lower()):
         it.emit(
             world, ev.Escape(site=it.place(node), lap=it.lap(world), region=it.region(owner, world), by=f"{name}()")
@@ -370,7 +371,7 @@ def _on_module_element(it: Interpreter, owner: Elem, name: str, args: Args, node
     site, lap = it.place(node), it.lap(world)
     if name in ("eval", "train"):
         to = NO if name == "eval" else modes.asked(args, world)
-        it.emit(world, ev.SetMode(site=site, lap=lap, region=region, training=to, by=name))
+        it.emit(world, ev.SetMode(site=site, lap=lap, region=region, training=to, by=name, within=it.within))
         return [(owner, world)]
     if name in ("parameters", "named_parameters"):
         return [(Params(members, named=name == "named_parameters"), world)]

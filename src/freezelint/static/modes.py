@@ -69,7 +69,15 @@ def _switch(
         )
     if region:
         it.emit(
-            world, ev.SetMode(site=it.place(node), lap=it.lap(world), region=region, training=training, by=by or name)
+            world,
+            ev.SetMode(
+                site=it.place(node),
+                lap=it.lap(world),
+                region=region,
+                training=training,
+                by=by or name,
+                within=it.within,
+            ),
         )
     worlds = [world]
     for _, func in children:

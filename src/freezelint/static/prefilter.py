@@ -20,6 +20,8 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
             r"|^[^\n#]*\.requires?_grads?_?[ \t]*$",
         ),
         ("Require", r"\.[Rr]equires?_?[Gg]rad"),
+        # a freeze that is asked for, whether or not anything obeys
+        ("freez", r"\bfreez\w*[ \t]*(?::[ \t]*\w+)?[ \t]*=[ \t]*True\b"),
         ("backward", r"\.backward\b|\bbackward\("),
         (".step(", None),
         ("training_step", None),

@@ -9,7 +9,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches
+from freezelint.static import branches, intent
 from freezelint.static.attributes import PARAMETER_NAMES, head_of
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import ClassInfo
@@ -261,7 +261,7 @@ def set_flag(
     """Set the flag of some parameters; a value that differs between them sets each its own."""
     site, lap = it.place(node), it.lap(world)
     given = not (isinstance(node, cst.Call) and not node.args)
-    within = it.scope.function.name if it.scope.function is not None else ""
+    within, said = it.within, intent.asked(it, node)
     if isinstance(value, Cond):
         if value.loop in world.elements:
             yes, no, maybe = branches.partition(value, members, world)
@@ -271,7 +271,13 @@ def set_flag(
                     it.emit(
                         world,
                         ev.SetRequiresGrad(
-                            site=site, lap=lap, to=to, how=how, within=within, region=frozenset(p for _, p in some)
+                            site=site,
+                            lap=lap,
+                            to=to,
+                            how=how,
+                            within=within,
+                            region=frozenset(p for _, p in some),
+                            turn=it.turns,
                         ),
                     )
             return
@@ -283,7 +289,17 @@ def set_flag(
     region = frozenset(p for _, p in members)
     it.emit(
         world,
-        ev.SetRequiresGrad(site=site, lap=lap, to=to, how=how, region=region, given=given, within=within),
+        ev.SetRequiresGrad(
+            site=site,
+            lap=lap,
+            to=to,
+            how=how,
+            region=region,
+            given=given,
+            within=within,
+            asked=said,
+            turn=it.turns,
+        ),
     )
 
 

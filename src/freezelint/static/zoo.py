@@ -88,6 +88,7 @@ def _model(it: Interpreter, row: FamilyRow, called: str, name: str, args: Args, 
             whole=True,
             pretrained=_pretrained(row, called, args, world),
             training=Tri.of(row.training),
+            under=world.state.switched_off(),
         ),
     )
     return Obj(number)

@@ -33,6 +33,7 @@ class CreateModule(Event):
     whole: bool = False
     pretrained: Tri = UNSURE
     training: Tri = YES
+    under: EnterGradMode | None = None  # what kept autograd from recording while it was built
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +49,8 @@ class SetRequiresGrad(Event):
     """The flag of every parameter of `region` became `to`. `how`: attribute, method, framework.
 
     `given` is False when a setter was called without saying to what; `within` is the function the line stands in.
+    `asked` (static only) is the argument or setting that it was set to, where that is written as a name. `turn` (static
+    only: a run sees everything) is how many calls of code out of view came before.
     """
 
     region: Region
@@ -55,6 +58,8 @@ class SetRequiresGrad(Event):
     how: str = "attribute"
     given: bool = True
     within: str = ""
+    asked: str = ""
+    turn: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,11 +128,13 @@ class SetMode(Event):
     """train()/eval() reached every module of `region`. `by`: train, eval, framework, attribute.
 
     `by` is "supposed" (static only) where a class stands alone and is looked at as a model that its user will train.
+    `within` is the function the line stands in.
     """
 
     region: Region
     training: Tri
     by: str = "train"
+    within: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -295,6 +302,37 @@ class OverrodeTrain(Event):
     returns_self: bool
     is_function: bool = True
     trains: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HidMethod(Event):
+    """`self.name = value` in a class that has a method of that name, `own` or nn.Module's. Static only: a run ends
+    where the method is called."""
+
+    cls: str
+    name: str
+    value: str
+    own: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnreadArgument(Event):
+    """`function` takes an argument that says what to freeze or train, and never reads it. Static only: a run does not
+    see what is not read. `default` as source text, "" when it has none; `given` when a call in view gives another."""
+
+    function: str
+    name: str
+    default: str = ""
+    given: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ZipApart(Event):
+    """Modules and parameters were zipped, as if each module had one parameter. Static only: at run time the two are
+    plain iterators."""
+
+    modules: str
+    parameters: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

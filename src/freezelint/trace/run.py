@@ -228,6 +228,11 @@ class Run:
         fact = find(self.state.weights, part)
         return fact.event if fact is not None and isinstance(fact.event, ev.CreateModule) else None
 
+    def made_in_mode(self, part: Part, during: Pass) -> ev.CreateModule | None:
+        """The construction that a leaf's mode of that moment came from, None when it was switched since."""
+        fact = find(during.mode, part)
+        return fact.event if fact is not None and isinstance(fact.event, ev.CreateModule) else None
+
     def mostly(self, some: Region, whole: Region) -> bool:
         """Whether some parts are more than half of all the parameters of a model, or every part of it."""
         counts = [part.count for part in (*leaves(some), *whole)]
