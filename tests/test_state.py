@@ -106,7 +106,7 @@ def test_loading_replacing_wrapping_clipping() -> None:
     [body], [head] = root.at("body"), root.at("head")
     assert (value(state, "weights", body), value(state, "weights", head)) == ("loaded", "random")
     assert value(state, "joined", new) and value(state, "left", head) and not value(state, "left", body)
-    assert value(state, "wrapped", head) == "DataParallel" and value(state, "clipped", head)
+    assert value(state, "wrapped", head) == ("DataParallel",) and value(state, "clipped", head)
     assert state.last[ev.Wrap] is wrap
 
 
@@ -311,7 +311,7 @@ def test_what_happened_in_either_history_has_happened() -> None:
     gone = after(ev.Escape(site="call", region=at(root, "body"), by="f"))
     wrapped = after(ev.Wrap(site="wrap", region=whole(root), kind="DataParallel"))
     both = joined(gone, wrapped)
-    assert value(both, "escaped", root.at("body")[0]) is UNSURE and value(both, "wrapped", root) == "DataParallel"
+    assert value(both, "escaped", root.at("body")[0]) is UNSURE and value(both, "wrapped", root) == ("DataParallel",)
 
 
 def test_optimizers_that_differ_may_hold_more_than_is_known() -> None:

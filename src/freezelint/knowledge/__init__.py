@@ -19,6 +19,8 @@ ALIASES = {
     "lightning.seed_everything": "lightning.pytorch.seed_everything",
     "lightning.LightningModule": "lightning.pytorch.LightningModule",
     "lightning.Trainer": "lightning.pytorch.Trainer",
+    "lightning.Callback": "lightning.pytorch.Callback",
+    "lightning.pytorch.callbacks.finetuning.": "lightning.pytorch.callbacks.",
     "torch.nn.modules.batchnorm.": "torch.nn.",
     "torch.nn.modules.": "torch.nn.",
     "torch.nn.parameter.": "torch.nn.",

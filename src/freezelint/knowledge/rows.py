@@ -97,12 +97,77 @@ class GradModeRow(Row):
 
 @dataclass(frozen=True)
 class WrapRow(Row):
-    """Returns the module it is given, wrapped; `kind` is what the events call it, `prefix` what names gain."""
+    """Returns the module it is given, wrapped; `kind` is what the events call it, `prefix` what names gain.
+
+    Arguments in `settings` go along with the event, as source says them.
+    """
 
     kind: str
     module: Arg = Arg(0, "module")
     prefix: str = ""
     hides: bool = False  # the wrapped module is reached through `.module` only
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecordRow(Row):
+    """Settings: an object that keeps what it is given as attributes; `fields` names the positional ones."""
+
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AdapterRow(Row):
+    """Hangs an adapter in a model and freezes everything else, but for what `config` says to keep.
+
+    A `loaded` adapter comes with its weights, and trains only if the argument `trains` asks for it. `prefix` is what
+    the names of the model gain.
+    """
+
+    model: Arg = Arg(0, "model")
+    config: Arg | None = Arg(1, "peft_config")
+    loaded: bool = False
+    trains: Arg | None = None
+    prefix: str = "base_model.model."
+
+
+@dataclass(frozen=True)
+class FreezeRow(Row):
+    """Freezes a whole model and returns it. `checkpoints`: unless that argument says no, it switches on gradient
+    checkpointing and lets the inputs require grad, which reentrant checkpointing needs."""
+
+    model: Arg = Arg(0, "model")
+    checkpoints: Arg | None = None
+
+
+@dataclass(frozen=True)
+class ThawRow(Row):
+    """Sets the flags of one module or of several, and hands them to an optimizer as a group of their own."""
+
+    modules: Arg = Arg(0, "modules")
+    on: bool = True
+    optimizer: Arg | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointingRow(Row):
+    """Switches gradient checkpointing of a model on or off; `settings` may say which kind."""
+
+    settings: Arg = Arg(0, "gradient_checkpointing_kwargs")
+    on: bool = True
+
+
+@dataclass(frozen=True)
+class InputsRow(Row):
+    """Makes the inputs of a model's first layer require grad (enable_input_require_grads)."""
+
+
+@dataclass(frozen=True)
+class CheckpointRow(Row):
+    """Runs its first argument on the others, and again in the backward pass (torch.utils.checkpoint)."""
+
+    function: Arg = Arg(0, "function")
+    sequential: bool = False  # the second argument counts segments
 
 
 @dataclass(frozen=True)
@@ -151,11 +216,18 @@ class ClipRow(Row):
 
 @dataclass(frozen=True)
 class TrainerRow(Row):
-    """A framework's trainer. `calls_train` when its loop calls `model.train()` before every step."""
+    """A framework's trainer: which lifecycle runs the user's code, and what the trainer is given.
+
+    `calls_train` when its loop calls `model.train()` before every step; `fields` names its positional arguments;
+    `adapts` is the argument with the settings of an adapter that the trainer hangs in the model itself.
+    """
 
     model: Arg = Arg(0, "model")
     calls_train: bool = True
     filters: bool = True
+    lifecycle: str = ""
+    fields: tuple[str, ...] = ()
+    adapts: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from freezelint.knowledge.rows import (
     Arg,
+    CheckpointRow,
     ClipRow,
     ContainerRow,
     CopyRow,
@@ -359,7 +360,7 @@ _FUNCTIONS: dict[str, Row] = {
             "parametrizations.spectral_norm",
         )
     },
-    "torch.nn.SyncBatchNorm.convert_sync_batchnorm": SameRow(Arg(0, "module")),
+    "torch.nn.SyncBatchNorm.convert_sync_batchnorm": WrapRow("SyncBatchNorm"),
     "torch.nn.utils.parameters_to_vector": TensorRow(),
     "torch.nn.utils.vector_to_parameters": HarmlessRow(),
     "torch.no_grad": GradModeRow("no_grad"),
@@ -370,11 +371,17 @@ _FUNCTIONS: dict[str, Row] = {
     "torch.jit.script": SameRow(),
     "torch.jit.trace": SameRow(),
     "torch.nn.parallel.DataParallel": WrapRow("DataParallel", prefix="module.", hides=True),
-    "torch.nn.parallel.DistributedDataParallel": WrapRow("DistributedDataParallel", prefix="module.", hides=True),
-    "torch.distributed.fsdp.FullyShardedDataParallel": WrapRow("FSDP"),
-    "torch.distributed.fsdp.fully_shard": WrapRow("FSDP2"),
-    "torch.utils.checkpoint.checkpoint": TensorRow(),
-    "torch.utils.checkpoint.checkpoint_sequential": TensorRow(),
+    "torch.nn.parallel.DistributedDataParallel": WrapRow(
+        "DistributedDataParallel", prefix="module.", hides=True, settings=("find_unused_parameters",)
+    ),
+    "torch.distributed.fsdp.FullyShardedDataParallel": WrapRow(
+        "FSDP",
+        settings=("use_orig_params", "auto_wrap_policy", "ignored_modules", "ignored_parameters", "ignored_states"),
+    ),
+    "torch.distributed.fsdp.fully_shard": WrapRow("FSDP2", settings=("ignored_params",)),
+    "torch.distributed._composable.fsdp.fully_shard": WrapRow("FSDP2", settings=("ignored_params",)),
+    "torch.utils.checkpoint.checkpoint": CheckpointRow(),
+    "torch.utils.checkpoint.checkpoint_sequential": CheckpointRow(Arg(0, "functions"), sequential=True),
     "torch.optim.swa_utils.AveragedModel": CopyRow(Arg(0, "model")),
     "copy.deepcopy": CopyRow(),
     "copy.copy": CopyRow(),

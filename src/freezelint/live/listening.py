@@ -115,7 +115,8 @@ class Listener(Teller):
             self._known[optimizer] = held
             self.optimizers[held.serial] = held
             groups = [[weakref.ref(p) for p in group["params"]] for group in getattr(optimizer, "param_groups", ())]
-            self._journal.note("build", site, [optimizer], serial=held.serial, kind=held.kind, groups=groups)
+            by = sites.framework()
+            self._journal.note("build", site, [optimizer], serial=held.serial, kind=held.kind, groups=groups, by=by)
         return held
 
     def _group(self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor], has_rate: bool) -> None:

@@ -258,7 +258,8 @@ class Recorder(Listener):
         if self.looked:
             self.measures.before_step(optimizer)
         if self.close:
-            self._emit(ev.Step(site=sites.here(), optimizer=held.serial, lap=self._lap()))
+            by = sites.framework()
+            self._emit(ev.Step(site=sites.here(), optimizer=held.serial, lap=self._lap(), by=by))
 
     def _step(self, optimizer: torch.optim.Optimizer) -> None:
         held = self._known.get(optimizer)

@@ -112,6 +112,24 @@ def here() -> Site | None:
     return site_of(user_frame(sys._getframe(1)))
 
 
+def framework(start: FrameType | None = None) -> str:
+    """The framework whose code calls torch here: transformers, lightning, or "" for a loop of the program's own."""
+    frame = start or sys._getframe(1)
+    while frame is not None and not is_user_code(frame.f_code.co_filename):
+        name = str(frame.f_globals.get("__name__", "")).split(".")[0]
+        if name in _FRAMEWORKS:
+            return _FRAMEWORKS[name]
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+_FRAMEWORKS = {
+    "transformers": "transformers",
+    "lightning": "lightning",
+    "pytorch_lightning": "lightning",
+}
+
+
 def start_of(code: CodeType) -> Site:
     """The line on which a function begins; that of its first decorator, if it has one."""
     return Site(display(code.co_filename), code.co_firstlineno, 1, code.co_firstlineno, 1)

@@ -178,6 +178,7 @@ class Teller:
                     kind=held.kind,
                     groups=tuple(groups),
                     label=held.kind,
+                    by=details["by"],
                     filtered=any(self._flags.get(p) is False for p in self._siblings(groups)),
                 )
             case "group":

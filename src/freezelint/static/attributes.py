@@ -281,7 +281,9 @@ def _of_module(it: Interpreter, owner: Obj, record: Instance, name: str, path: s
     if name in MODULE_METHODS:
         return Method(owner, name)
     if name in ("module", "_orig_mod"):  # nothing of that name is declared: a wrapper hands it out
-        return owner
+        return Obj(owner.serial, owner.path, owner.worn.removeprefix(f"{name}."))
+    if owner.worn.startswith("base_model.") and name in ("base_model", "model"):
+        return Obj(owner.serial, owner.path)
     if part.layers is None and name in PARAMETER_NAMES:
         return Params(tuple((View("", path), p) for p in part.at(path)), single=True)
     label = part.label if not part.label.startswith("(") else "self" if record.cls else "model"

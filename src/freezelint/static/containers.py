@@ -16,6 +16,7 @@ from freezelint.static.values import (
     Elem,
     Instance,
     Items,
+    Nothing,
     Obj,
     Params,
     Ref,
@@ -80,7 +81,8 @@ def method(it: Interpreter, owner: Ref | Tuple, name: str, args: Args, node: cst
     record = world.heap.get(owner.serial)
     first = closed(args.pos[0], world) if args.pos else None
     if isinstance(record, Items):
-        return [(_of_list(it, owner, record, name, first, args, world), world)]
+        given = _of_list(it, owner, record, name, first, args, world)
+        return [(Nothing(None, evaluate.source(it, node)) if given is NONE else given, world)]
     if isinstance(record, Table):
         if name == "items":
             rows: list[Value] = [Tuple((Const(k), v)) for k, v in record.items.items()]

@@ -10,24 +10,29 @@ import libcst as cst
 
 from freezelint.knowledge import canonical, look_up
 from freezelint.knowledge.rows import (
+    AdapterRow,
+    CheckpointRow,
     ClipRow,
     ContainerRow,
     CopyRow,
     FamilyRow,
+    FreezeRow,
     GradModeRow,
     HarmlessRow,
     LayerRow,
     ModuleBase,
     NewTensorRow,
     OptimizerRow,
+    RecordRow,
     Row,
     SameRow,
     SchedulerRow,
     TensorRow,
+    ThawRow,
     TrainerRow,
     WrapRow,
 )
-from freezelint.static import builtin, calls, zoo
+from freezelint.static import adapters, builtin, calls, zoo
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import (
@@ -131,8 +136,27 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
             wrapped = args.at(row.module)
             module = it.as_module(wrapped, world) if wrapped is not None else None
             if module is not None:
-                it.emit(world, ev.Wrap(site=site, lap=lap, region=it.region(module, world), kind=row.kind))
+                region = it.region(module, world)
+                said = _said(it, row.settings, args, node)
+                it.emit(world, ev.Wrap(site=site, lap=lap, region=region, kind=row.kind, settings=said))
+                if row.prefix:
+                    wrapped = Obj(module.serial, module.path, f"{row.prefix}{module.worn}")
             return [(wrapped if wrapped is not None else Sym(("fresh", serial())), world)]
+        case RecordRow():
+            return [(adapters.record(it, row, name, args, node, world), world)]
+        case AdapterRow():
+            given = args.at(row.model)
+            module = it.as_module(given, world) if given is not None else None
+            if module is None:
+                return calls.unknown(it, name, args, node, world)
+            config = args.at(row.config) if row.config is not None else None
+            return [(adapters.adapt(it, row, name, module, config, args, node, world), world)]
+        case FreezeRow():
+            return adapters.freeze(it, row, name, args, node, world)
+        case ThawRow():
+            return adapters.thaw(it, row, name, args, node, world)
+        case CheckpointRow():
+            return adapters.rerun(it, args, row.sequential, node, world)
         case SameRow():
             if row.every and len(args.pos) > 1:
                 return [(Tuple(tuple(args.pos)), world)]
@@ -175,6 +199,14 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
 
             return lifecycles.trainer(it, row, name, args, node, world)
     return calls.unknown(it, name, args, node, world)
+
+
+def _said(it: Interpreter, wanted: tuple[str, ...], args: Args, node: cst.Call) -> tuple[tuple[str, str], ...]:
+    """Arguments as source says them; "**" for those that may be among unknown ones."""
+    from freezelint.static.evaluate import source
+
+    said = {arg.keyword.value: source(it, arg.value) for arg in node.args if arg.keyword is not None}
+    return tuple((name, said[name]) for name in wanted if name in said) + ((("**", ""),) if args.more else ())
 
 
 # Modules -------------------------------------------------------------------------------------------------------------

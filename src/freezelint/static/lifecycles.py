@@ -7,16 +7,18 @@ import libcst as cst
 from freezelint.knowledge.rows import TrainerRow
 from freezelint.static import calls, classes
 from freezelint.static.calls import Args
+from freezelint.static.evaluate import new_list
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Const, Func, Instance, Obj, Opt, Ref, Sym, Table, Tensor, Value
-from freezelint.static.world import World, merge
+from freezelint.static.world import World, merge, serial
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Part, leaves
 from freezelint.trace.state import find
 from freezelint.trace.tri import NO, UNSURE
 
 # LightningModule hooks in the order in which fit() calls them; two epochs of two steps stand for any number.
-_BEFORE = ("setup", "prepare_data", "on_fit_start", "on_train_start")
+_SETUP = ("prepare_data", "setup", "configure_model")
+_BEFORE = ("on_fit_start", "on_train_start")
 _EPOCH = ("on_train_epoch_start",)
 _BATCH = ("on_train_batch_start",)
 _AFTER_BATCH = ("on_train_batch_end",)
@@ -31,36 +33,49 @@ _AFTER_EPOCH = (
 
 def trainer(it: Interpreter, row: TrainerRow, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """A framework's trainer is built; what it will train is remembered."""
+    from freezelint.static import trainers
+
+    if row.lifecycle:
+        return [(trainers.built(it, row, name, args, node, world), world)]
     return calls.unknown(it, name, args, node, world, escapes=False, kind=name)
 
 
 def method(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Call, world: World) -> Outcomes | None:
     """A method of a framework's object; None when nothing is known of it."""
-    if owner.kind.endswith("pytorch.Trainer") and name == "fit" and args.pos:
-        module = args.pos[0]
-        record = world.heap.get(module.serial) if isinstance(module, Obj) else None
-        if isinstance(record, Instance) and record.cls is not None and isinstance(module, Obj):
-            return [(Sym(("fit", id(node))), after) for after in lightning(it, module, node, world)]
     return None
 
 
-def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> list[World]:
-    """`Trainer.fit(module)` as LightningModule sees it, with automatic optimization."""
+def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trainer: Obj | None = None) -> list[World]:
+    """`Trainer.fit(module)` as LightningModule sees it, with automatic optimization, and the trainer's callbacks."""
+    from freezelint.static import trainers
+
     record = world.heap.get(owner.serial)
     manual = isinstance(record, Instance) and record.attrs.get("automatic_optimization") == Const(False)
+    if trainer is None:
+        trainer = Obj(serial())
+        world.heap[trainer.serial] = Instance("lightning.pytorch.Trainer")
+    trainers.remember(world, owner, "trainer", trainer)
     worlds: list[tuple[World, list[Opt]]] = []
-    for value, after in hook(it, owner, "configure_optimizers", Args(), node, world):
-        worlds.append((after, optimizers_in(value, after)))
+    running = [world]
+    for name in _SETUP:
+        running = trainers.tell(it, trainer, owner, name, 0, node, _each(it, owner, name, node, running))
+    for w in running:
+        for value, after in hook(it, owner, "configure_optimizers", Args(), node, w):
+            optimizers = optimizers_in(value, after)
+            if optimizers:
+                trainers.remember(after, trainer, "optimizers", new_list(after, optimizers))
+            worlds.append((after, optimizers))
     done: list[World] = []
     for start, optimizers in worlds[:8]:
         _awakened(it, owner, node, start)
         running = [start]
         for name in _BEFORE:
-            running = _each(it, owner, name, node, running)
+            running = trainers.tell(it, trainer, owner, name, 0, node, _each(it, owner, name, node, running))
         for lap in range(2):
             for w in running:
                 w.laps = (lap,)
             for name in (*_EPOCH, *_BATCH):
+                running = trainers.tell(it, trainer, owner, name, lap, node, running)
                 running = _each(it, owner, name, node, running)
             stepped: list[World] = []
             for w in running:
@@ -72,12 +87,14 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> l
                         continue
                     _backward(it, loss, node, after)
                     for optimizer in optimizers:
-                        it.emit(after, ev.Step(site=it.place(node), lap=lap, optimizer=optimizer.serial))
+                        it.emit(
+                            after, ev.Step(site=it.place(node), lap=lap, optimizer=optimizer.serial, by="lightning")
+                        )
                         it.emit(after, ev.ZeroGrad(site=it.place(node), lap=lap, optimizer=optimizer.serial))
                     stepped.append(after)
             running = merge(stepped, it.limit)
             for name in (*_AFTER_BATCH, *_AFTER_EPOCH):
-                running = _each(it, owner, name, node, running)
+                running = trainers.tell(it, trainer, owner, name, lap, node, _each(it, owner, name, node, running))
         for w in running:
             w.laps = ()
         done += running

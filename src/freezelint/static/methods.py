@@ -8,7 +8,11 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, calls, containers, forward, modes
+from freezelint.knowledge import look_up
+from freezelint.knowledge.peft import UNWRAPS
+from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, InputsRow
+from freezelint.knowledge.transformers import METHODS_OF_MODELS
+from freezelint.static import adapters, branches, calls, containers, forward, modes, trainers
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import groups_of, harmless
@@ -50,7 +54,7 @@ from freezelint.static.writing import (
     wrote_on_copy,
 )
 from freezelint.trace import events as ev
-from freezelint.trace.regions import BATCHNORM, Test
+from freezelint.trace.regions import BATCHNORM, Test, View
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 _SAME = frozenset(
@@ -146,6 +150,9 @@ def call(
         module = it.as_module(owner, world)
         if module is not None:
             return on_module(it, module, name, args, node, world)
+        handled = trainers.method(it, owner, name, args, node, world)
+        if handled is not None:
+            return handled
         return calls.unknown(it, name, args, node, world, escapes=not harmless(name))
     if isinstance(owner, Sym):
         return _on_unknown(it, owner, name, args, node, world)
@@ -167,6 +174,8 @@ def on_module(
 
         it.emit(world, ev.TakeParams(site=site, lap=lap, iterator=iterator, text=source(it, node)))
         members = it.members(owner, world)
+        if owner.worn:
+            members = tuple((View(f"{owner.worn}{view.prefix}".strip("."), view.below), p) for view, p in members)
         return [(Params(members, named=name == "named_parameters", iterator=iterator), world)]
     if name in ("modules", "named_modules", "children", "named_children"):
         return [(Modules(owner, name.removeprefix("named_"), named=name.startswith("named_")), world)]
@@ -204,6 +213,8 @@ def on_module(
         return [(NONE, world)]
     if name in ("freeze", "unfreeze") and not args.pos:
         return _freeze(it, owner, name, node, world)
+    if name == "optimizers" and (known := trainers.optimizers(owner, world)) is not None:
+        return [(known, world)]
     if name in ("append", "extend", "insert", "values", "items", "keys", "update"):
         return containers.of_modules(it, owner, name, args, node, world)
     return _other(it, owner, name, args, node, world)
@@ -245,6 +256,18 @@ def _none_set(args: Args) -> Tri:
 
 def _other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """A method that is not nn.Module's: of a library model, of a base class, or of a symbolic module."""
+    row = look_up(f"{METHODS_OF_MODELS}.{name}")
+    if isinstance(row, CheckpointingRow):
+        adapters.checkpointing(it, row, owner, args.at(row.settings), node, world)
+        return [(NONE, world)]
+    if isinstance(row, InputsRow):
+        it.emit(world, ev.OpenInputs(site=it.place(node), lap=it.lap(world), region=it.region(owner, world)))
+        return [(NONE, world)]
+    if isinstance(row, AdapterRow) and row.config is not None and adapters.configures(args.at(row.config), world):
+        adapters.adapt(it, row, name, owner, args.at(row.config), args, node, world)
+        return [(NONE, world)]
+    if name in UNWRAPS and owner.worn:
+        return [(Obj(owner.serial, owner.path), world)]
     tensors = [v for v in calls.deep(args, world) if isinstance(v, Tensor)]
     if harmless(name) or name.startswith(("get_", "register_", "_get", "named_", "buffers", "print", "is_", "num_")):
         if name.startswith("get_") and any(isinstance(v, (Obj, Params)) for v in args.all()):
@@ -266,6 +289,11 @@ def _super(it: Interpreter, owner: Super, name: str, args: Args, node: cst.Call,
     """`super().name(...)` where no class of the project defines it."""
     module = it.as_module(owner.owner, world) if isinstance(owner.owner, Obj) else None
     if name == "__init__":
+        record = world.heap.get(owner.owner.serial) if isinstance(owner.owner, Obj) else None
+        row = trainers.row_of(it, record, world) if isinstance(record, Instance) else None
+        if row is not None and row.lifecycle and isinstance(record, Instance) and isinstance(owner.owner, Obj):
+            world.heap[owner.owner.serial] = replace(record, attrs={**record.attrs, **trainers.given(row, args)})
+            return [(NONE, world)]
         calls.escape(it, args, "super().__init__()", node, world)
         return [(NONE, world)]
     if module is None:

@@ -45,6 +45,13 @@ NONE = Const(None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Nothing(Const):
+    """The None that a method returned which changes its owner in place: `text` is the call, `xs.append(...)`."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sym(Value):
     """Something unknown. `text` is how the source writes it, `kind` the library class if it is an instance of one.
 
@@ -125,10 +132,11 @@ class Partial(Value):
 
 @dataclass(frozen=True, slots=True)
 class Obj(Value):
-    """An instance in the heap, or the submodule of one at `path`."""
+    """An instance in the heap, or the submodule of one at `path`. `worn` is the prefix that a wrapper gives names."""
 
     serial: int
     path: str = ""
+    worn: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

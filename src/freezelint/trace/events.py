@@ -51,6 +51,7 @@ class SetRequiresGrad(Event):
     `given` is False when a setter was called without saying to what; `within` is the function the line stands in.
     `asked` (static only) is the argument or setting that it was set to, where that is written as a name. `turn` (static
     only: a run sees everything) is how many calls of code out of view came before.
+    `by` is the library function that set the flags of what it was given.
     """
 
     region: Region
@@ -60,6 +61,7 @@ class SetRequiresGrad(Event):
     within: str = ""
     asked: str = ""
     turn: int = 0
+    by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +105,7 @@ class BuildOptimizer(Event):
     filtered: bool = False
     skips_none: bool = True
     label: str = "optimizer"
+    by: str = ""  # the framework that builds it from what the user gave it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,10 +163,35 @@ class ExitGradMode(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Wrap(Event):
-    """`region` was wrapped: DistributedDataParallel, DataParallel, compile, PEFT, FSDP."""
+    """`region` was wrapped: DistributedDataParallel, DataParallel, compile, FSDP, FSDP2, SyncBatchNorm, PEFT.
+
+    `settings` are the arguments that matter, as source says them. Of an adapter (PEFT), `adapter` are its own
+    parameters, and `spared` names the parts that train beside them.
+    """
 
     region: Region
     kind: str
+    settings: tuple[tuple[str, str], ...] = ()
+    adapter: Region = NOWHERE
+    spared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint(Event):
+    """Gradient checkpointing of `region` was switched on (or off); `reentrant` as far as it is said. Static only: what
+    a model does in its forward is its own affair, and shows in a run as gradients that are None."""
+
+    region: Region
+    reentrant: Tri = UNSURE
+    on: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OpenInputs(Event):
+    """What a model is given requires grad from here on, so that reentrant checkpointing works. Static only, as
+    Checkpoint."""
+
+    region: Region
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -230,9 +258,10 @@ class ZeroGrad(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Step(Event):
-    """An optimizer's step."""
+    """An optimizer's step. `by` is the framework whose loop takes it, "" for a loop of the program's own."""
 
     optimizer: int
+    by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -341,10 +341,10 @@ class Part:
         if self.names is not None and test.kind != "opaque":
             passing = frozenset(n for n in self.names if test.of_name(view.name(n)) is YES)
             return self._halves(test, passing)
-        if self.path is not None:
-            known = test.of_prefix(view.name(self.path) if self.path != view.below else view.prefix)
-            if known is not UNSURE:
-                return ((self,), ()) if known is YES else ((), (self,))
+        inner = self.path if self.path and self.path != view.below else None
+        known = test.of_prefix(view.name(inner) if inner is not None else view.prefix)
+        if known is not UNSURE:
+            return ((self,), ()) if known is YES else ((), (self,))
         yes = Part(self._halved(test.text), parent=self, path=None, tests=(*self.tests, (test, True)))
         no = Part(self._halved(f"not {test.text}"), parent=self, path=None, tests=(*self.tests, (test, False)))
         self.children = (yes, no)

@@ -110,6 +110,24 @@ class Run:
         may = [o for o in self.state.optimizers.values() if o.holds(part) is not NO]
         return bool(may) and all(o.holds(part) is UNSURE and o.complete is YES and o.at < woke.at for o in may)
 
+    def woken_beside(self, step: ev.Step) -> Iterator[tuple[ev.SetRequiresGrad, Region, Optimizer]]:
+        """What was frozen, was unfrozen since and is held by no optimizer, with the optimizer of the same model that is
+        older than that; nothing where some optimizer is not in view, for it may hold anything."""
+        if self.optimizer(step.optimizer) is None:
+            return
+        awake = [part for part in self.known_parts() if self.flag(part) is YES]
+        loose = [part for part in awake if self.held(part) is NO or self.filtered_out(part)]
+        for woke, region in grouped(loose, lambda part: self.last(ev.SetRequiresGrad, part)):
+            facts = [(part, fact) for part in region if (fact := self.fact("grad", part))]
+            if any(fact.was is not NO and self.held(part) is NO for part, fact in facts):
+                continue
+            for optimizer in self.optimizers:
+                older = optimizer.at < min(fact.at for _, fact in facts)
+                # A framework makes every optimizer there is, for one module: nobody else holds what this one does not.
+                if older and (step.by == "lightning" or self.beside(optimizer, region) or optimizer.perhaps):
+                    yield woke, region, optimizer
+                    break
+
     def optimizer(self, serial: int) -> Optimizer | None:
         """The optimizer an event speaks of, if it was seen being built."""
         return self.state.optimizers.get(serial)

@@ -125,6 +125,12 @@ class State:
     joined: Facts = field(default_factory=dict)  # parts that replaced others, by ReplaceSubmodule
     left: Facts = field(default_factory=dict)  # parts that were replaced
     wrapped: Facts = field(default_factory=dict)
+    synced: Facts = field(default_factory=dict)  # the flags parts had when DistributedDataParallel was built over them
+    adapters: Facts = field(default_factory=dict)  # parts that an adapter brought, by the Wrap that hung them in
+    checkpointed: Facts = field(
+        default_factory=dict
+    )  # parts under gradient checkpointing, with whether it is reentrant
+    opened: Facts = field(default_factory=dict, compare=False)  # models whose inputs were made to require grad
     pinned: Facts = field(default_factory=dict)  # parts whose own `train` was replaced: a mode call passes them by
     gradient: Facts = field(default_factory=dict)  # parts a backward reached
     trained: Facts = field(default_factory=dict)  # parts trained in train mode, since their first such forward
@@ -255,7 +261,36 @@ def _exit(s: State, e: ev.ExitGradMode) -> dict[str, Any]:
 
 
 def _wrap(s: State, e: ev.Wrap) -> dict[str, Any]:
-    return {"wrapped": told(s.wrapped, e.region, Fact(e.kind, e, s.clock))}
+    wrapped = s.wrapped
+    for kind, parts in _worn(s, e).items():
+        wrapped = told(wrapped, parts, Fact(kind, e, s.clock))
+    changes: dict[str, Any] = {"wrapped": wrapped}
+    if e.kind == "DistributedDataParallel":
+        synced = s.synced
+        for leaf in leaves(e.region):
+            fact = find(s.grad, leaf)
+            synced = told(synced, (leaf,), Fact(fact.value if fact else UNSURE, e, s.clock))
+        changes["synced"] = synced
+    if e.adapter:
+        changes["adapters"] = told(s.adapters, e.adapter, Fact(e.kind, e, s.clock))
+    return changes
+
+
+def _worn(s: State, e: ev.Wrap) -> dict[tuple[str, ...], list[Part]]:
+    """The parts that are wrapped, by all the wrappers they wear now, innermost first."""
+    found: dict[tuple[str, ...], list[Part]] = {}
+    for part in e.region:
+        fact = find(s.wrapped, part)
+        found.setdefault((*(fact.value if fact else ()), e.kind), []).append(part)
+    return found
+
+
+def _checkpoint(s: State, e: ev.Checkpoint) -> dict[str, Any]:
+    return {"checkpointed": told(s.checkpointed, e.region, Fact(e.reentrant if e.on else NO, e, s.clock))}
+
+
+def _open(s: State, e: ev.OpenInputs) -> dict[str, Any]:
+    return {"opened": told(s.opened, e.region, Fact(True, e, s.clock))}
 
 
 def _forward(s: State, e: ev.Forward) -> dict[str, Any]:
@@ -366,6 +401,8 @@ _APPLY: dict[type, Callable[[State, Any], dict[str, Any]]] = {
     ev.EnterGradMode: _enter,
     ev.ExitGradMode: _exit,
     ev.Wrap: _wrap,
+    ev.Checkpoint: _checkpoint,
+    ev.OpenInputs: _open,
     ev.Forward: _forward,
     ev.Backward: _backward,
     ev.ClipGradients: _clip,
@@ -383,8 +420,10 @@ def joined(first: State, second: State) -> State:
     for name in ("grad", "mode", "gradient"):
         changes[name] = _agreed(getattr(first, name), getattr(second, name), UNSURE)
     changes["weights"] = _agreed(first.weights, second.weights, "unsure")
-    for name in ("escaped", "joined", "left", "wrapped", "pinned", "trained"):
+    for name in ("escaped", "joined", "left", "wrapped", "pinned", "trained", "adapters", "opened"):
         changes[name] = {**getattr(second, name), **getattr(first, name)}
+    for name in ("synced", "checkpointed"):
+        changes[name] = _agreed(getattr(first, name), getattr(second, name), UNSURE)
     changes["cut"] = {p: f for p, f in first.cut.items() if p in second.cut}
     optimizers = dict(second.optimizers)
     for serial, held in first.optimizers.items():

@@ -57,33 +57,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
-from freezelint.trace.events import SetRequiresGrad, Step
-from freezelint.trace.run import Fault, Note, Run, grouped, name_is
-from freezelint.trace.tri import NO, YES
+from freezelint.trace.events import Step
+from freezelint.trace.run import Fault, Note, Run, name_is
 
 
-@rule(on=Step, severity=ERROR)
+@rule(on=Step, severity=ERROR, yields_to=("hf-trainer-unfreeze", "lightning-unfreeze"))
 def check(run: Run, event: Step) -> Iterator[Fault]:
-    if run.optimizer(event.optimizer) is None:
-        return  # some optimizer is not in view, and it may hold anything
-    awake = [part for part in run.known_parts() if run.flag(part) is YES]
-    loose = [part for part in awake if run.held(part) is NO or run.filtered_out(part)]
-    for woke, region in grouped(loose, lambda part: run.last(SetRequiresGrad, part)):
-        # Frozen before, and the optimizer that stands beside it is older than the unfreeze.
-        facts = [fact for part in region if (fact := run.fact("grad", part))]
-        if any(fact.was is not NO and run.held(part) is NO for part in region if (fact := run.fact("grad", part))):
-            continue
-        for optimizer in run.optimizers:
-            older = optimizer.at < min(fact.at for fact in facts)
-            if older and (run.beside(optimizer, region) or optimizer.perhaps):
-                what = "with what required grad by then" if optimizer.filtered else "without it"
-                yield Fault(
-                    woke.site,
-                    f"{name_is(region)} unfrozen here, but held by no optimizer: gradients come, the weights never"
-                    " move",
-                    (
-                        Note(optimizer.built.site, f"{optimizer.label} is built here, {what}"),
-                        Note(event.site, "this step leaves it as it is"),
-                    ),
-                )
-                break
+    for woke, region, optimizer in run.woken_beside(event):
+        what = "with what required grad by then" if optimizer.filtered else "without it"
+        yield Fault(
+            woke.site,
+            f"{name_is(region)} unfrozen here, but held by no optimizer: gradients come, the weights never move",
+            (
+                Note(optimizer.built.site, f"{optimizer.label} is built here, {what}"),
+                Note(event.site, "this step leaves it as it is"),
+            ),
+        )
