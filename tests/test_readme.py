@@ -52,7 +52,7 @@ def test_the_configuration_is_valid_and_complete() -> None:
     [table] = [block for block in blocks("toml") if "tool.freezelint" in block]
     loaded = config.from_table(toml(table)["tool"]["freezelint"], ROOT / "README.md")
     assert (loaded.severity, loaded.fail_on) == (Severity.WARNING, Severity.ERROR)
-    for key in config.READERS:
+    for key in config.KEYS:
         shown = re.search(rf"^{key} =|\.{key}\]", table, re.MULTILINE)
         assert shown or f"`{key}`" in README, f"{key} is not explained"
     defaults = config.Config()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from freezelint import suppress
-from freezelint.config import Config, group_of
+from freezelint.config import Config, Settings, group_of
 from freezelint.finding import Finding, Severity, Site, in_order, place_of
 from freezelint.notices import INTERNAL_ERROR, NOTICES, UNUSED_SUPPRESSION
 from freezelint.pages import pages
@@ -37,21 +37,31 @@ class Batch:
     cells: dict[str, tuple[Cell, ...]] = field(default_factory=dict)  # of notebooks
 
 
-def check(paths: Iterable[Path], config: Config, *, jobs: int = 1, trace: Trace | None = None) -> Report:
+def check(paths: Iterable[Path], config: Settings, *, jobs: int = 1, trace: Trace | None = None) -> Report:
     """Check files and folders. The report does not depend on `jobs`; tracing needs one process."""
     files = list(discover(paths, config))
-    rules = config.rules()
+    rules = _rules(files, config)
     if jobs > 1 and len(files) > 1 and trace is None:
         batch = _in_processes(files, rules, jobs)
     else:
         batch = _analyse((read(file) for file in files), rules, trace)
-    return _report(batch, config, len(files), {})
+    return _report(batch, config, rules, len(files), {})
 
 
-def check_text(source: Source | Finding, config: Config, *, trace: Trace | None = None) -> Report:
+def check_text(source: Source | Finding, config: Settings, *, trace: Trace | None = None) -> Report:
     """Check text that is not on disk under the name it has there, such as an editor's unsaved file."""
     sources = {source.path: source} if isinstance(source, Source) else {}
-    return _report(_analyse([source], config.rules(), trace), config, 1, sources)
+    file = Path(source.path if isinstance(source, Source) else source.site.path)
+    rules = _rules([file], config)
+    return _report(_analyse([source], rules, trace), config, rules, 1, sources)
+
+
+def _rules(files: Iterable[Path], config: Settings) -> dict[str, Rule]:
+    """Every rule that is switched on for one of the files."""
+    rules: dict[str, Rule] = {}
+    for settings in {config.within(folder) for folder in {file.parent for file in files}}:
+        rules |= settings.rules()
+    return dict(sorted(rules.items()))
 
 
 def _analyse(readings: Iterable[Source | Finding], rules: dict[str, Rule], trace: Trace | None) -> Batch:
@@ -129,16 +139,19 @@ def _internal_error(path: str, error: Exception) -> Finding:
     return Finding(INTERNAL_ERROR, Severity.ERROR, f"{what}{where}: {REPORT_IT}", Site(path, 1, 1, 1, 1))
 
 
-def _report(batch: Batch, config: Config, files: int, sources: dict[str, Source]) -> Report:
+def _report(batch: Batch, config: Settings, rules: dict[str, Rule], files: int, sources: dict[str, Source]) -> Report:
     checked = dict(batch.comments)
     # A file that was only followed through an import is spoken for by its own comments, too; and it may be excluded.
     findings = [f for f in _once(batch.findings) if f.site.path in checked or not _excluded(f, config)]
     comments = checked | {path: _comments_of(path) for path in {f.site.path for f in findings} - checked.keys()}
     outcome = suppress.apply(findings, comments)
-    kept = outcome.kept + _unused(checked, outcome, config)
+    kept = outcome.kept + list(_unused(checked, outcome, config))
+
+    def settings(finding: Finding) -> Config:
+        return config.within(Path(finding.site.path).parent)
 
     def shown(finding: Finding) -> bool:
-        return finding.severity >= config.severity and _wanted(finding, config)
+        return finding.severity >= settings(finding).severity and _wanted(finding, settings(finding))
 
     def placed(finding: Finding) -> Finding:
         cells = batch.cells.get(finding.site.path)
@@ -161,8 +174,9 @@ def _report(batch: Batch, config: Config, files: int, sources: dict[str, Source]
             if shown(finding)
         ],
         lambda site: lines_in(site.path, site.cell),
-        pages(config.rules()),
-        fail_on=config.fail_on,
+        pages(rules),
+        fails=lambda finding: finding.severity >= settings(finding).fail_on,
+        checked=frozenset(checked),
     )
 
 
@@ -193,8 +207,9 @@ def _by_cause(findings: Iterable[Finding]) -> list[Finding]:
     return list(told.values())
 
 
-def _excluded(finding: Finding, config: Config) -> bool:
-    return finding.rule != INTERNAL_ERROR and config.excludes(Path(finding.site.path))
+def _excluded(finding: Finding, config: Settings) -> bool:
+    path = Path(finding.site.path)
+    return finding.rule != INTERNAL_ERROR and config.within(path.parent).excludes(path)
 
 
 def _comments_of(path: str) -> suppress.Suppressions:
@@ -202,14 +217,20 @@ def _comments_of(path: str) -> suppress.Suppressions:
     return suppress.parse(source.text) if isinstance(source, Source) else suppress.NOTHING
 
 
-def _unused(comments: dict[str, suppress.Suppressions], outcome: suppress.Outcome, config: Config) -> list[Finding]:
-    if not config.wants(UNUSED_SUPPRESSION):
-        return []
+def _unused(
+    comments: dict[str, suppress.Suppressions], outcome: suppress.Outcome, config: Settings
+) -> Iterator[Finding]:
     from freezelint.trace.check import all_rules
 
     known = {*all_rules(), *NOTICES}
-    active = {slug for slug in known if config.wants(slug, group_of(slug))}
-    return list(suppress.unused(comments, outcome, known=known, active=active))
+    by_settings: dict[Config, dict[str, suppress.Suppressions]] = {}
+    for path, suppressions in comments.items():
+        if suppressions.directives:
+            by_settings.setdefault(config.within(Path(path).parent), {})[path] = suppressions
+    for settings, told in by_settings.items():
+        if settings.wants(UNUSED_SUPPRESSION):
+            active = {slug for slug in known if settings.wants(slug, group_of(slug))}
+            yield from suppress.unused(told, outcome, known=known, active=active)
 
 
 def _wanted(finding: Finding, config: Config) -> bool:

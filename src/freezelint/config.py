@@ -1,13 +1,17 @@
-"""Settings: `[tool.freezelint]` of the nearest pyproject.toml, as a frozen Config."""
+"""Settings: the nearest freezelint.toml, or `[tool.freezelint]` of a pyproject.toml, as a frozen Config.
+
+Of each file the nearest configuration holds, so a repository may have several: `Layers` finds them.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from freezelint.finding import Severity
 from freezelint.nearest import did_you_mean
@@ -61,7 +65,12 @@ class Config:
     exclude: tuple[Pattern, ...] = ()
     severity: Severity = Severity.INFO
     fail_on: Severity = Severity.WARNING
+    baseline: Path | None = None
     file: Path | None = None
+
+    def within(self, folder: Path) -> Config:
+        """The configuration of the files in a folder: this one, wherever that is."""
+        return self
 
     def overridden(
         self,
@@ -136,20 +145,60 @@ def require_known(names: Iterable[str], where: str) -> None:
             raise ConfigError(f"{where}: no rule is called {name!r}{did_you_mean(name, known)}")
 
 
+class Settings(Protocol):
+    """One Config for everything, or several Layers."""
+
+    def within(self, folder: Path) -> Config:
+        """The configuration of the files in a folder."""
+        ...
+
+
+@dataclass
+class Layers:
+    """The configurations of a repository, each changed in the same way by the command line."""
+
+    change: Callable[[Config], Config] = lambda config: config
+    _found: dict[Path, Config] = field(default_factory=dict)
+
+    def within(self, folder: Path) -> Config:
+        """That of the nearest folder, this one or above, which has one."""
+        folder = folder.absolute()
+        if folder not in self._found:
+            here = _in(folder)
+            if here is not None:
+                self._found[folder] = self.change(here)
+            elif folder.parent == folder:
+                self._found[folder] = self.change(Config())
+            else:
+                self._found[folder] = self.within(folder.parent)
+        return self._found[folder]
+
+    def files(self) -> list[Path]:
+        """The configuration files that were found so far."""
+        return sorted({config.file for config in self._found.values() if config.file is not None})
+
+
 def find(start: Path) -> Config:
-    """The configuration for what lies at `start`: that of the nearest pyproject.toml with a `[tool.freezelint]`."""
-    start = start.absolute()
-    for folder in (start, *start.parents):
-        file = folder / "pyproject.toml"
+    """The configuration for what lies at `start`."""
+    return Layers().within(start)
+
+
+# In one folder the first of these counts.
+FILES = ("freezelint.toml", "pyproject.toml")
+
+
+def _in(folder: Path) -> Config | None:
+    for name in FILES:
+        file = folder / name
         if file.is_file():
             config = load(file)
             if config is not None:
                 return config
-    return Config()
+    return None
 
 
-def load(file: Path) -> Config | None:
-    """The configuration in one pyproject.toml, or None when it has no `[tool.freezelint]`."""
+def load(file: Path, extending: tuple[Path, ...] = ()) -> Config | None:
+    """The configuration in one file, or None when it is a pyproject.toml without `[tool.freezelint]`."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -163,20 +212,37 @@ def load(file: Path) -> Config | None:
         raise ConfigError(f"{file}: is not valid TOML: {error}") from None
     tools = document.get("tool", {})
     table = tools.get("freezelint") if isinstance(tools, dict) else None
-    return None if table is None else from_table(table, file)
+    if table is not None or file.name == "pyproject.toml":
+        return None if table is None else from_table(table, file, "tool.freezelint", extending)
+    return from_table(document, file, "", extending)
 
 
-def from_table(table: Any, file: Path) -> Config:
-    """A Config of one `[tool.freezelint]` table; ConfigError names the key that is wrong."""
+def from_table(table: Any, file: Path, name: str = "tool.freezelint", extending: tuple[Path, ...] = ()) -> Config:
+    """A Config of one table, which is called `name` in its file; ConfigError names the key that is wrong."""
     if not isinstance(table, dict):
-        raise ConfigError(f"{file}: tool.freezelint must be a table")
+        raise ConfigError(f"{file}: {name} must be a table")
     settings: dict[str, Any] = {}
     for key, value in table.items():
-        where = f"{file}: tool.freezelint.{key}"
-        if key not in READERS:
-            raise ConfigError(f"{file}: unknown key {key!r} in [tool.freezelint]{did_you_mean(key, READERS)}")
-        settings[key.replace("-", "_")] = READERS[key](value, where, file.parent)
-    return Config(file=file, **settings)
+        where = f"{file}: {name}.{key}" if name else f"{file}: {key}"
+        if key not in KEYS:
+            inside = f" in [{name}]" if name else ""
+            raise ConfigError(f"{file}: unknown key {key!r}{inside}{did_you_mean(key, KEYS)}")
+        settings[key.replace("-", "_")] = KEYS[key].read(value, where, file.parent)
+    extended = settings.pop("extend", None)
+    start = Config() if extended is None else _extended(extended, file, (*extending, file.resolve()))
+    return replace(start, file=file, **settings)
+
+
+def _extended(extended: Path, file: Path, extending: tuple[Path, ...]) -> Config:
+    """The configuration that another one starts from."""
+    if extended.resolve() in extending:
+        raise ConfigError(f"{file}: extend: {extended} leads back to itself")
+    if not extended.is_file():
+        raise ConfigError(f"{file}: extend: there is no file {extended}")
+    config = load(extended, extending)
+    if config is None:
+        raise ConfigError(f"{file}: extend: {extended} has no [tool.freezelint]")
+    return config
 
 
 def _strings(value: Any, where: str) -> tuple[str, ...]:
@@ -218,14 +284,65 @@ def _severity(value: Any, where: str, base: Path) -> Severity:
     return Severity.parse(value)
 
 
-READERS: Mapping[str, Callable[[Any, str, Path], Any]] = {
-    "select": _names,
-    "extend-select": _names,
-    "ignore": _names,
-    "per-file-ignores": _per_file,
-    "exclude": _patterns,
-    "severity": _severity,
-    "fail-on": _severity,
+def _path(value: Any, where: str, base: Path) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{where}: must be the name of a file, not {value!r}")
+    return Path(os.path.normpath(base / Path(value).expanduser()))
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the configuration: how it is read, and what the reference says of it."""
+
+    read: Callable[[Any, str, Path], Any]
+    holds: str
+    example: str
+    meaning: str
+
+
+RULES, LEVEL = "list of rules or groups", '"error", "warning" or "info"'
+
+KEYS: Mapping[str, Key] = {
+    "extend": Key(
+        _path,
+        "name of a file",
+        'extend = "../freezelint.toml"',
+        "Another configuration to start from: a key that stands here takes the place of the same key there. Relative "
+        "to this file; patterns in the other file stay relative to that one.",
+    ),
+    "select": Key(
+        _names,
+        RULES,
+        'select = ["noop", "frozen-bn-train-mode"]',
+        "The only rules to apply. Without it every rule is.",
+    ),
+    "extend-select": Key(
+        _names,
+        RULES,
+        'extend-select = ["unused-suppression"]',
+        "Rules to apply besides those of `select`.",
+    ),
+    "ignore": Key(_names, RULES, 'ignore = ["optimizer-over-frozen"]', "Rules not to apply."),
+    "per-file-ignores": Key(
+        _per_file,
+        "table from a pattern to a list of rules or groups",
+        '[per-file-ignores]\n"tests/*" = ["mode"]',
+        "Rules not to apply to files that match a pattern in the syntax of .gitignore, relative to this file.",
+    ),
+    "exclude": Key(
+        _patterns,
+        "list of patterns",
+        'exclude = ["old/", "*_pb2.py"]',
+        "What is not checked, as lines of a .gitignore in this folder. What is named on the command line is checked.",
+    ),
+    "severity": Key(_severity, LEVEL, 'severity = "warning"', "The lowest severity that is shown."),
+    "fail-on": Key(_severity, LEVEL, 'fail-on = "error"', "The lowest severity that makes the exit status 1."),
+    "baseline": Key(
+        _path,
+        "name of a file",
+        'baseline = "freezelint-baseline.json"',
+        "Findings to put up with, written by `freezelint check --write-baseline`. Relative to this file.",
+    ),
 }
 
-assert {key.replace("-", "_") for key in READERS} | {"file"} == {field.name for field in fields(Config)}
+assert {key.replace("-", "_") for key in KEYS} - {"extend"} | {"file"} == {each.name for each in fields(Config)}

@@ -69,23 +69,45 @@ def parse(text: str) -> Suppressions:
     """The suppression comments of a file. Only a file that mentions freezelint pays for being tokenized."""
     if MARK not in text:
         return NOTHING
-    comments: list[tokenize.TokenInfo] = []
-    code_lines: set[int] = set()
-    statements: list[tuple[int, int]] = []
+    tokens = list(_tokens(text))
+    comments = [token for token in tokens if token.type == tokenize.COMMENT and MARK in token.string]
+    code_lines = {
+        number
+        for token in tokens
+        if token.type not in (*LAYOUT, tokenize.NEWLINE) and token.string
+        for number in range(token.start[0], token.end[0] + 1)
+    }
+    lines = re.split("\r\n|\r|\n", text)
+    directives = [directive for token in comments for directive in _directives(token, code_lines, lines)]
+    return Suppressions(tuple(directives), _statements(tokens))
+
+
+def statements(text: str) -> tuple[tuple[int, int], ...]:
+    """First and last line of every statement, of a compound one its head."""
+    return _statements(_tokens(text))
+
+
+def _statements(tokens: Iterable[tokenize.TokenInfo]) -> tuple[tuple[int, int], ...]:
+    found: list[tuple[int, int]] = []
     start = 0
-    for token in _tokens(text):
-        if token.type == tokenize.COMMENT and MARK in token.string:
-            comments.append(token)
-        elif token.type == tokenize.NEWLINE:
+    for token in tokens:
+        if token.type == tokenize.NEWLINE:
             if start:
-                statements.append((start, token.start[0]))
+                found.append((start, token.start[0]))
             start = 0
         elif token.type not in LAYOUT and token.string:
             start = start or token.start[0]
-            code_lines.update(range(token.start[0], token.end[0] + 1))
-    lines = re.split("\r\n|\r|\n", text)
-    directives = [directive for token in comments for directive in _directives(token, code_lines, lines)]
-    return Suppressions(tuple(directives), tuple(statements))
+    return tuple(found)
+
+
+def code(text: str) -> list[tuple[int, str]]:
+    """The tokens of a text without its comments: what must not change when a comment is added."""
+    return [(token.type, token.string) for token in _tokens(text) if token.type not in (tokenize.COMMENT, tokenize.NL)]
+
+
+def comment(slugs: Iterable[str]) -> str:
+    """The comment that suppresses these rules."""
+    return f"# freezelint: ignore[{', '.join(dict.fromkeys(slugs))}]"
 
 
 def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:

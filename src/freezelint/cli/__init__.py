@@ -7,7 +7,7 @@ import os
 import click
 
 from freezelint import __version__
-from freezelint.cli import check, confirm, rules
+from freezelint.cli import check, confirm, doctor, rules
 from freezelint.cli.shared import WRONG_USE, WrongUse
 from freezelint.nearest import nearest
 
@@ -42,5 +42,5 @@ def cli() -> None:
     """
 
 
-for command in (check.check, confirm.confirm, rules.explain, rules.rules, rules.new_rule):
+for command in (check.check, confirm.confirm, rules.explain, rules.rules, doctor.doctor, rules.new_rule):
     cli.add_command(command)

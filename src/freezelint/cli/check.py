@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,11 +18,28 @@ from freezelint.cli.shared import (
     WrongUse,
     colored,
     common_folder,
-    level,
     names,
     print_trace,
+    settings_of,
 )
 from freezelint.report.base import FORMATS
+
+if TYPE_CHECKING:
+    from freezelint.config import Settings
+    from freezelint.report.base import Report
+
+STDIN = Path("-")
+
+
+def _reports(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """`sarif=out.sarif` as a format and a file."""
+    found = []
+    for text in value:
+        form, _, file = text.partition("=")
+        if form not in FORMATS or not file:
+            raise click.BadParameter(f"{text!r} is not FORMAT=FILE, with a format of {', '.join(FORMATS)}")
+        found.append((form, Path(file)))
+    return found
 
 
 @click.command()
@@ -33,8 +51,26 @@ from freezelint.report.base import FORMATS
 @click.option("--severity", type=LEVELS, help="The lowest severity that is shown (default: info).")
 @click.option("--fail-on", type=LEVELS, help="The lowest severity that makes the exit status 1 (default: warning).")
 @click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    callback=_reports,
+    help="Write a report to a file as well, as in sarif=freezelint.sarif.",
+)
+@click.option(
+    "--changed",
+    is_flag=False,
+    flag_value="HEAD",
+    metavar="[REF]",
+    help="Only what concerns files that differ from a commit of git, HEAD by default, and whatever imports them.",
+)
+@click.option("--baseline", type=click.Path(path_type=Path), help="Leave out the findings that this file lists.")
+@click.option("--write-baseline", is_flag=True, help="Write what is found now to the baseline.")
+@click.option("--add-ignores", metavar="REASON", help="Write a comment that suppresses it beside every finding.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even when something is found.")
-@click.option("--isolated", is_flag=True, help="Ignore every pyproject.toml.")
+@click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
 @click.option("--no-cache", is_flag=True, hidden=True, help="For scripts: there is no cache.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Check in so many processes.")
 @click.option("--statistics", is_flag=True, help="Count the findings of each rule.")
@@ -49,70 +85,137 @@ def check(paths: tuple[Path, ...], **options: Any) -> int:
 
     Exit status: 0 nothing found, 1 findings at or above --fail-on, 2 wrong use or internal error.
     """
-    from freezelint import config as settings
+    from freezelint.baseline import BaselineError
+    from freezelint.changed import GitError
+    from freezelint.config import ConfigError
+    from freezelint.ignores import ReasonError
 
-    from_stdin = Path("-") in paths
+    _refuse_contradictions(paths, options)
+    paths = paths or (Path("."),)
+    try:
+        config = settings_of(options)
+        if options["show_files"]:
+            return _show_files(paths, config, options)
+        return _check(paths, config, options)
+    except (BaselineError, ConfigError, GitError) as error:
+        raise WrongUse(str(error)) from None
+    except ReasonError as error:
+        raise WrongUse(f"--add-ignores: {error}") from None
+
+
+def _refuse_contradictions(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
+    from_stdin = STDIN in paths
     if from_stdin and len(paths) > 1:
         raise click.UsageError("`-` (standard input) cannot be checked together with other paths.")
     if options["stdin_filename"] and not from_stdin:
         raise click.UsageError("--stdin-filename needs `-` as the path.")
-    if from_stdin:
-        paths = (options["stdin_filename"] or Path("<stdin>"),)
-    paths = paths or (Path("."),)
-    try:
-        config = settings.Config() if options["isolated"] else settings.find(common_folder(paths))
-        config = config.overridden(
-            select=options["select"],
-            extend_select=options["extend_select"],
-            ignore=options["ignore"],
-            exclude=options["exclude"],
-            severity=level(options["severity"]),
-            fail_on=level(options["fail_on"]),
-        )
-    except settings.ConfigError as error:
-        raise WrongUse(str(error)) from None
-    if options["show_files"]:
-        return _show_files(paths, config)
-    return _check(paths, config, from_stdin, options)
+    for option in ("changed", "write_baseline", "add_ignores", "show_files"):
+        if from_stdin and options[option]:
+            raise click.UsageError(f"--{option.replace('_', '-')} needs files, and `-` is none.")
+    if options["write_baseline"] and (options["add_ignores"] or options["changed"]):
+        raise click.UsageError("--write-baseline writes down everything: neither --changed nor --add-ignores fits.")
 
 
-def _check(paths: tuple[Path, ...], config: Any, from_stdin: bool, options: dict[str, Any]) -> int:
-    from freezelint import api
+def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -> int:
+    from freezelint import api, baseline
     from freezelint.notices import INTERNAL_ERROR
-    from freezelint.report.base import Style, renderer
-    from freezelint.static.project import decode, display_path
+    from freezelint.static.project import decode, discover, display_path
 
     started = time.perf_counter()
     trace = print_trace if options["trace"] else None
-    if from_stdin:
-        name = str(paths[0]) if str(paths[0]) == "<stdin>" else display_path(paths[0])
+    if paths == (STDIN,):
+        name = display_path(options["stdin_filename"]) if options["stdin_filename"] else "<stdin>"
         report = api.check_text(decode(sys.stdin.buffer.read(), name), config, trace=trace)
+    elif options["changed"]:
+        from freezelint import changed
+
+        selection = changed.select(discover(paths, config), options["changed"])
+        report = selection.of(api.check(selection.files, config, jobs=options["jobs"], trace=trace))
     else:
         report = api.check(paths, config, jobs=options["jobs"], trace=trace)
 
-    as_text = options["output_format"] == "text"
+    known = options["baseline"] or config.within(common_folder(paths, options["stdin_filename"])).baseline
+    if options["write_baseline"]:
+        return _write_baseline(report, known, config)
+    if known is not None:
+        report = baseline.apply(report, baseline.load(known), known, config)
+    if options["add_ignores"]:
+        return _add_ignores(report, options["add_ignores"])
+
+    _show(report, options)
+    if options["verbose"]:
+        _say_what_was_read(report, config, time.perf_counter() - started)
+    if any(finding.rule == INTERNAL_ERROR for finding in report.findings):
+        return WRONG_USE
+    return FOUND if report.failed and not options["exit_zero"] else NOTHING_FOUND
+
+
+def _show(report: Report, options: dict[str, Any]) -> None:
+    """The report on standard output, and those that go to files."""
+    from freezelint import files
+    from freezelint.report.base import Style, renderer
+
+    for form, file in options["reports"]:
+        text = "".join(renderer(form)(report, Style(statistics=options["statistics"])))
+        try:
+            files.replace(file, text.encode("utf-8"))
+        except OSError as error:
+            raise WrongUse(f"{file}: the report cannot be written: {error.strerror or error}") from None
     style = Style(colored(options["color"]), options["quiet"], options["statistics"])
     for piece in renderer(options["output_format"])(report, style):
         sys.stdout.write(piece)
-    if options["statistics"] and not as_text:
+    if options["statistics"] and options["output_format"] != "text":
         for rule, count in report.statistics():
             print(f"{count:>6}  {rule}", file=sys.stderr)
-    if options["verbose"]:
-        print(
-            f"configuration: {config.file or 'none'}; rules: {len(config.rules())}; files: {report.files}; "
-            f"{time.perf_counter() - started:.2f} s",
-            file=sys.stderr,
-        )
-    if any(finding.rule == INTERNAL_ERROR for finding in report.findings):
-        return WRONG_USE
-    failed = report.worst is not None and report.worst >= config.fail_on
-    return FOUND if failed and not options["exit_zero"] else NOTHING_FOUND
 
 
-def _show_files(paths: tuple[Path, ...], config: Any) -> int:
-    from freezelint.report.text import printable
+def _say_what_was_read(report: Report, config: Settings, seconds: float) -> None:
+    from freezelint.report.escape import printable
+
+    found = [config.within(Path(path).parent) for path in report.checked] or [config.within(Path.cwd())]
+    used = sorted({str(one.file) for one in found if one.file is not None})
+    print(
+        f"configuration: {printable(', '.join(used)) or 'none'}; rules: {max(len(one.rules()) for one in set(found))}; "
+        f"files: {report.files}; {seconds:.2f} s",
+        file=sys.stderr,
+    )
+    for gone in report.fixed:
+        print(f"fixed since the baseline: {printable(gone.path)}: {gone.rule}", file=sys.stderr)
+
+
+def _write_baseline(report: Report, file: Path | None, config: Settings) -> int:
+    from freezelint import baseline
+    from freezelint.notices import INTERNAL_ERROR
+
+    if file is None:
+        raise WrongUse("--write-baseline needs a file: --baseline FILE, or `baseline` in the configuration")
+    number = baseline.write(report, file, config)
+    print(f"{os.fspath(file)}: {number} {'finding' if number == 1 else 'findings'}")
+    return WRONG_USE if any(finding.rule == INTERNAL_ERROR for finding in report.findings) else NOTHING_FOUND
+
+
+def _add_ignores(report: Report, reason: str) -> int:
+    from freezelint import ignores
+    from freezelint.report.base import place
+    from freezelint.report.escape import printable
+
+    added = ignores.add(report.findings, reason)
+    for finding, why in added.left:
+        print(f"{printable(place(finding.site))}: {finding.rule}: not suppressed: {printable(why)}")
+    in_files = f" in {len(added.files)} {'file' if len(added.files) == 1 else 'files'}" if added.files else ""
+    print(f"{added.findings} {'finding' if added.findings == 1 else 'findings'} suppressed{in_files}")
+    return FOUND if any(report.fails(finding) for finding, _ in added.left) else NOTHING_FOUND
+
+
+def _show_files(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -> int:
+    from freezelint.report.escape import printable
     from freezelint.static.project import discover, display_path
 
-    for file in discover(paths, config):
+    files = discover(paths, config)
+    if options["changed"]:
+        from freezelint import changed
+
+        files = iter(changed.select(files, options["changed"]).files)
+    for file in files:
         print(printable(display_path(file)))
     return NOTHING_FOUND

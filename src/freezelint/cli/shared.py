@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from freezelint.finding import Severity
+
+if TYPE_CHECKING:
+    from freezelint.config import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,9 +37,28 @@ def names(option: str, text: str) -> Callable[[Command], Command]:
     return click.option(option, multiple=True, metavar="SLUG,…", callback=split, help=text)
 
 
-def common_folder(paths: Iterable[Path]) -> Path:
-    """The folder whose configuration holds for all of `paths`."""
-    folders = [os.path.abspath(path if os.path.isdir(path) else path.parent) for path in paths]
+def settings_of(options: dict[str, Any]) -> Settings:
+    """The configurations that hold, as the options of a command change them."""
+    from freezelint.config import Config, Layers
+
+    def change(config: Config) -> Config:
+        return config.overridden(
+            select=options["select"],
+            extend_select=options.get("extend_select", ()),
+            ignore=options["ignore"],
+            exclude=options.get("exclude", ()),
+            severity=level(options.get("severity")),
+            fail_on=level(options.get("fail_on")),
+        )
+
+    settings = change(Config())  # a wrong option is refused before any file is read
+    return settings if options["isolated"] else Layers(change)
+
+
+def common_folder(paths: Iterable[Path], stdin_filename: Path | None = None) -> Path:
+    """The folder that holds all of `paths`; `-` lies where the file of that name would."""
+    named = [(stdin_filename or Path("<stdin>")) if str(path) == "-" else path for path in paths]
+    folders = [os.path.abspath(path if os.path.isdir(path) else path.parent) for path in named]
     try:
         return Path(os.path.commonpath(folders))
     except ValueError:  # on several drives

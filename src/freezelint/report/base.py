@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from freezelint.finding import Finding, Severity, Site
@@ -19,6 +19,11 @@ RULE_PAGE = "docs/rules/{}.md"
 def no_lines(site: Site) -> Sequence[str]:
     """The lines around a site whose file is not at hand."""
     return ()
+
+
+def at_least_a_warning(finding: Finding) -> bool:
+    """What fails where nothing was configured."""
+    return finding.severity >= Severity.WARNING
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,13 @@ class Report:
     lines_of: Callable[[Site], Sequence[str]] = no_lines
     pages: Mapping[str, Page] = field(default_factory=dict)  # of the rules that were applied, by slug
     fixed: Sequence[Fixed] = ()
-    fail_on: Severity = Severity.WARNING
+    fails: Callable[[Finding], bool] = at_least_a_warning  # does it make the exit status 1?
+    checked: Collection[str] = ()  # the paths of the files
 
     @property
-    def worst(self) -> Severity | None:
-        """The highest severity found."""
-        return max((finding.severity for finding in self.findings), default=None)
+    def failed(self) -> bool:
+        """Whether something was found that makes the exit status 1."""
+        return any(map(self.fails, self.findings))
 
     def statistics(self) -> list[tuple[str, int]]:
         """How often each rule fired, the most frequent first."""

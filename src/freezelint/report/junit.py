@@ -31,7 +31,7 @@ def render(report: Report, style: Style) -> Iterator[str]:
 
 
 def _counts(findings: Sequence[Finding], report: Report) -> dict[str, str]:
-    failures = sum(finding.severity >= report.fail_on for finding in findings)
+    failures = sum(map(report.fails, findings))
     skipped = len(findings) - failures
     return {"tests": str(len(findings)), "failures": str(failures), "skipped": str(skipped), "errors": "0"}
 
@@ -46,7 +46,7 @@ def _case(suite: xml.Element, finding: Finding, report: Report) -> None:
         file=printable(finding.site.path),
         line=str(finding.site.line),
     )
-    if finding.severity >= report.fail_on:
+    if report.fails(finding):
         told_in = xml.SubElement(case, "failure", type=str(finding.severity), message=printable(told(finding)))
     else:
         told_in = xml.SubElement(case, "skipped", message=printable(told(finding)))

@@ -6,14 +6,14 @@ import io
 import os
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from freezelint.config import Config, ConfigError, compiled
+from freezelint.config import Config, ConfigError, Settings, compiled
 from freezelint.finding import Finding, Severity, Site
 from freezelint.notices import READ_ERROR
 from freezelint.static.notebook import BrokenNotebook, Cell, ForeignKernel, program
@@ -83,8 +83,14 @@ class Ignores:
         return self.spec.check_file(inside + "/" if path.endswith("/") else inside).include
 
 
-def discover(paths: Iterable[Path], config: Config) -> Iterator[Path]:
-    """The files to check, each once, in an order that depends only on names.
+def _nobody(path: Path, why: str) -> None:
+    """Nobody asked what is left out."""
+
+
+def discover(
+    paths: Iterable[Path], config: Settings, left_out: Callable[[Path, str], None] = _nobody
+) -> Iterator[Path]:
+    """The files to check, each once, in an order that depends only on names; `left_out` hears of the others, and why.
 
     A named file is always checked, and a path that cannot be entered comes out as it is, so that reading it says why.
     Links are not followed below a named folder: what they lead to is checked where it really is, or is not part of
@@ -92,15 +98,15 @@ def discover(paths: Iterable[Path], config: Config) -> Iterator[Path]:
     """
     seen: set[str] = set()
     for path in paths:
-        for file in _walk(path, config) if os.path.isdir(path) else (path,):
+        for file in _walk(path, config, left_out) if os.path.isdir(path) else (path,):
             real = os.path.realpath(file)
             if real not in seen:
                 seen.add(real)
                 yield file
 
 
-def _walk(root: Path, config: Config) -> Iterator[Path]:
-    excludes = _unless_named(root, _excludes(config))
+def _walk(root: Path, config: Settings, left_out: Callable[[Path, str], None]) -> Iterator[Path]:
+    excluded: dict[Config, tuple[Ignores, ...]] = {}  # by the configuration of the folder
     pending = [(root, _unless_named(root, _gitignores_above(root)))]
     while pending:
         folder, ignores = pending.pop()
@@ -111,24 +117,41 @@ def _walk(root: Path, config: Config) -> Iterator[Path]:
             yield folder
             continue
         ignores = (*_gitignore(folder / ".gitignore", folder), *ignores)
-        # The configuration has the last word, and then the nearest .gitignore.
-        patterns = (*excludes, *ignores)
+        settings = config.within(folder)
+        if settings not in excluded:
+            excluded[settings] = _unless_named(root, _excludes(settings))
         folders = []
         for entry in entries:
-            here = os.path.abspath(entry.path)
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name not in NEVER_ENTERED and not _ignored(here + "/", patterns):
-                    folders.append((folder / entry.name, ignores))
-            elif (
-                entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False) and not _ignored(here, patterns)
-            ):
-                yield folder / entry.name
+            path = folder / entry.name
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if not is_folder and not entry.name.endswith(SUFFIXES):
+                continue
+            why = _why_not(entry, is_folder, excluded[settings], ignores)
+            if why:
+                left_out(path, why)
+            elif is_folder:
+                folders.append((path, ignores))
+            else:
+                yield path
         pending.extend(reversed(folders))
 
 
-def _ignored(path: str, patterns: Iterable[Ignores]) -> bool:
-    """Do the first patterns that mention this path ignore it? Folders above it have been asked before."""
-    return next((verdict for layer in patterns if (verdict := layer.verdict(path)) is not None), False)
+def _why_not(entry: os.DirEntry[str], is_folder: bool, excludes: Iterable[Ignores], ignores: Iterable[Ignores]) -> str:
+    """Why a folder is not entered, or a file not checked; empty when it is.
+
+    The configuration has the last word, and then the nearest .gitignore. Folders above it have been asked before.
+    """
+    if is_folder and entry.name in NEVER_ENTERED:
+        return "folders of other people's code"
+    if not is_folder and not entry.is_file(follow_symlinks=False):
+        return "links and what is no file"
+    here = os.path.abspath(entry.path) + ("/" if is_folder else "")
+    for patterns, reason in ((excludes, "excluded by the configuration"), (ignores, "ignored by git")):
+        for layer in patterns:
+            verdict = layer.verdict(here)
+            if verdict is not None:
+                return reason if verdict else ""
+    return ""
 
 
 def _unless_named(root: Path, patterns: Iterable[Ignores]) -> tuple[Ignores, ...]:
