@@ -40,7 +40,7 @@ from freezelint.static.values import (
 )
 from freezelint.static.world import Assumption, World
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Part, Test, View
+from freezelint.trace.regions import Part, Test, TooFine, View
 from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE, YES
 
@@ -310,7 +310,11 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
         members = world.elements.get(value.loop)
         if members is not None:
             members = _shallow(it, value, members, node, world)
-            yes, no, maybe = partition(value, members, world)
+            try:
+                yes, no, maybe = partition(value, members, world)
+            except TooFine:
+                _let_go(it, value.loop, members, node, world)
+                return [Case(world, None, value)]
             return [Case(world, None, value, (*yes, *maybe), (*no, *maybe))]
     if not isinstance(value, Sym):
         value = Sym(("test", id(node), value))
@@ -356,10 +360,15 @@ def _shallow(it: Interpreter, cond: Cond, members: Members, node: cst.CSTNode, w
     deep = tuple(m for m in members if sum(test.kind == "opaque" for test, _ in m[1].tests) >= OPAQUE)
     if not deep:
         return members
-    region = frozenset(part for _, part in deep)
-    it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by="too many tests"))
-    world.elements[cond.loop] = tuple(m for m in world.elements[cond.loop] if m not in deep)
+    _let_go(it, cond.loop, deep, node, world)
     return tuple(m for m in members if m not in deep)
+
+
+def _let_go(it: Interpreter, loop: int, members: Members, node: cst.CSTNode, world: World) -> None:
+    """Forget what is known of elements that too many tests tell apart."""
+    region = frozenset(part for _, part in members)
+    it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by="too many tests"))
+    world.elements[loop] = tuple(m for m in world.elements[loop] if m not in members)
 
 
 def _opaque(cond: Cond) -> bool:

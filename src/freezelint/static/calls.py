@@ -10,7 +10,7 @@ import libcst as cst
 
 from freezelint.knowledge import look_up
 from freezelint.knowledge.rows import Arg, ContainerRow, LayerRow, Row
-from freezelint.static.interpreter import CALL_DEPTH, Interpreter, Outcomes, Scope
+from freezelint.static.interpreter import CALL_DEPTH, Interpreter, Outcomes, OutOfFuel, Scope
 from freezelint.static.values import (
     NONE,
     Cls,
@@ -268,13 +268,41 @@ def escape(it: Interpreter, args: Args, by: str, node: cst.CSTNode, world: World
 
 def inline(it: Interpreter, func: Func, args: Args, node: cst.CSTNode, world: World) -> Outcomes:
     """Run a function of the project in place."""
-    from freezelint.static import evaluate, execute
+    from freezelint.static import summaries
 
     info = func.info
     if len(it.running) >= CALL_DEPTH or it.running.count(info) > 1:
         return unknown(it, info.name, args, node, world, escapes=info not in it.running)
     it.called.add(id(info.node))
     positional = [func.bound, *args.pos] if func.bound is not None else list(args.pos)
+    given = [*positional, *args.kw.values()]
+    if not summaries.untouched(it, func, given, world):
+        return _run(it, func, positional, args, node, world)
+    remembered = summaries.from_memory(it, func, given, world)
+    if remembered is not None:
+        return remembered
+    before, floor, guarded = world.state, it.floor, it.guarded
+    about = summaries.known(it, info)
+    kept = world.fork() if about.plain else world
+    try:
+        if about.plain:
+            it.floor = max(floor, it.fuel - summaries.FUEL)
+        outcomes = _run(it, func, positional, args, node, world)
+    except OutOfFuel:
+        if it.fuel < floor:
+            raise
+        about.costly, it.guarded = True, guarded
+        return summaries.given_up(it, func, given, kept)
+    finally:
+        it.floor = floor
+    summaries.learn(it, func, given, before, outcomes)
+    return outcomes
+
+
+def _run(it: Interpreter, func: Func, positional: list[Value], args: Args, node: cst.CSTNode, world: World) -> Outcomes:
+    from freezelint.static import evaluate, execute
+
+    info = func.info
     before = it.scope
     frame = serial()
     outer = () if func.frame is None else (func.frame, *(before.outer if before.frame == func.frame else ()))

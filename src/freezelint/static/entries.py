@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 
@@ -29,8 +30,10 @@ def run(it: Interpreter, module: Module) -> None:
     definitions.tell(it, module)
     for node in module.tree.body:
         if isinstance(node, cst.ClassDef):
+            it.refuel(PART_FUEL)
             it.scope = Scope(module)
-            overrides.tell(it, it.cls(module, node), World())
+            with contextlib.suppress(OutOfFuel, TooFine, RecursionError):
+                overrides.tell(it, it.cls(module, node), World())
         if isinstance(node, cst.ClassDef) and segments.runs(node.name.value):
             _class(it, module, it.cls(module, node), segments.methods(node.name.value))
     for node in _functions(module.tree.body):

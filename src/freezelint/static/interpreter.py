@@ -42,8 +42,9 @@ Outcomes = list[tuple[Value, World]]
 
 ENTRY_FUEL = 60_000  # evaluations a program may take; far more than any training script needs
 PART_FUEL = 8_000  # evaluations a function or method may take that is looked at by itself
+RESERVE = 2  # times an entry's fuel that it may take to come to its end in one world
 REACH = 600_000  # characters of other files that an entry file's imports may lead through
-FILE_FUEL = 100_000  # evaluations all entries of a file may take together
+FILE_FUEL = 240_000  # evaluations all entries of a file may take together
 MODEL_NAMES = frozenset(
     ("model", "net", "network", "backbone", "encoder", "decoder", "generator", "discriminator", "student", "teacher",
      "classifier", "netg", "netd", "model_s", "model_t")
@@ -112,7 +113,10 @@ class Interpreter:
     fuel: int = ENTRY_FUEL
     followed: dict[Path, bool] = field(default_factory=dict)  # files that imports led to, and whether they were read
     reach: int = REACH
-    tank: int = ENTRY_FUEL  # what `fuel` was when the entry started
+    tank: int = ENTRY_FUEL  # what `fuel` was when the entry started, without the reserve
+    reserve: int = 0  # what an entry may take beyond its tank, in a single world
+    floor: int = 0  # where the fuel of a call that is allowed little runs out
+    summaries: dict[FunctionInfo, Any] = field(default_factory=dict)  # what is known of functions that were run
     left: int = FILE_FUEL
     guarded: int = 0  # `try` blocks around what runs now
     assigning: cst.BaseExpression | None = None  # what stands right of the `=` that runs now
@@ -195,18 +199,21 @@ class Interpreter:
     @property
     def limit(self) -> int:
         """How many worlds may live side by side: the less fuel is left, the fewer, so that every entry ends."""
-        left = self.fuel / self.tank
+        left = (self.fuel - self.reserve) / self.tank
         return WORLDS if left > 0.8 else 16 if left > 0.6 else 4 if left > 0.3 else 1
 
     def refuel(self, amount: int) -> None:
         """Fuel for the next entry, as far as the file has any left."""
-        self.left -= self.tank - max(self.fuel, 0)
-        self.tank = self.fuel = max(min(amount, self.left), 500)
+        self.left -= self.tank + self.reserve - max(self.fuel, 0)
+        self.tank = max(min(amount, self.left), 500)
+        self.reserve = max(min(RESERVE * amount, self.left - self.tank), 0)
+        self.fuel = self.tank + self.reserve
+        self.floor = 0
 
     def burn(self) -> None:
         """Count an evaluation."""
         self.fuel -= 1
-        if self.fuel < 0:
+        if self.fuel < self.floor:
             raise OutOfFuel
 
     # Modules (of torch) ---------------------------------------------------------------------------------------------

@@ -201,9 +201,9 @@ def spread(worlds: list[World], limit: int) -> list[World]:
     return kept
 
 
-def thawed(world: World) -> int:
-    """Fewer for a world in which more was frozen: those are the worlds that rules ask about."""
-    return -sum(fact.value is NO for fact in world.state.grad.values())
+def thawed(world: World) -> tuple[int, int]:
+    """Less for a world in which more was frozen, then for one in which more happened: those rules ask about."""
+    return -sum(fact.value is NO for fact in world.state.grad.values()), -world.state.clock
 
 
 @dataclass

@@ -452,6 +452,9 @@ def describe(region: Iterable[Part], limit: int = 3, quote: str = "") -> str:
     if len(labels) > limit or numbered:
         if shared:
             return f"{len(labels)} parts of {quote}{shared}{quote}"
+        owners = {f"{quote}{p.label.partition('.')[0]}{quote}": 0 for p in parts if not set(" (") & set(p.label)}
+        if 0 < len(owners) <= limit:
+            return f"{len(labels)} parts of {' and '.join(owners)}"
         return f"{', '.join(labels[:limit])} and {len(labels) - limit} more"
     return " and ".join(labels) if len(labels) < 3 else f"{', '.join(labels[:-1])} and {labels[-1]}"
 

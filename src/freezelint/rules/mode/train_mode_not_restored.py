@@ -56,7 +56,7 @@ from freezelint.trace.events import Backward, Event, SetMode
 from freezelint.trace.regions import Part
 from freezelint.trace.run import Fault, Note, Run, grouped, name_is
 from freezelint.trace.state import Pass
-from freezelint.trace.tri import NO
+from freezelint.trace.tri import NO, YES
 
 
 @rule(on=Backward, severity=ERROR)
@@ -64,8 +64,9 @@ def check(run: Run, event: Backward) -> Iterator[Fault]:
     passes = {part: ran for part, ran in run.trained(event).items() if ran.recording is not NO}
     tell = [part for part in passes if not (part.has("batchnorm") is NO and part.has("dropout") is NO)]
     tell = [part for part in tell if not run.frozen([part], during=passes[part])]
-    if any(run.mode(part, during=passes[part]) is not NO for part in tell):
+    if any(run.mode(part, during=passes[part]) is YES for part in tell):
         return  # where a part of the model only is in eval mode, it was put there to stay
+    tell = [part for part in tell if run.mode(part, during=passes[part]) is NO]
     for (switched, earlier), region in grouped(tell, lambda part: _story(run, part, passes[part])):
         if switched.by == "eval" and not all(part.only("batchnorm") for part in switched.region):
             yield Fault(
