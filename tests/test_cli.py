@@ -292,6 +292,32 @@ def test_standard_input_has_source_frames(monkeypatch: pytest.MonkeyPatch, capsy
     assert "new.py:1:6: error" in (output := capsys.readouterr().out) and "1 | x = 'FAULT" in output
 
 
+@pytest.mark.parametrize(
+    "typed, expected, never",
+    [
+        ("freezelint ", {"check", "explain", "doctor"}, {"--select"}),
+        ("freezelint exp", {"explain"}, {"check"}),
+        ("freezelint --sel", {"--select"}, {"explain"}),
+        ("freezelint check --out", {"--output-format"}, set()),
+        ("freezelint --output-format s", {"sarif"}, {"text"}),
+        ("freezelint explain unfreeze", {"unfreeze-not-in-optimizer"}, {"optimizer"}),
+        ("freezelint check --select noop,frozen-bn", {"noop,frozen-bn-train-mode"}, set()),
+    ],
+)
+def test_completion(typed: str, expected: set[str], never: set[str]) -> None:
+    words = typed.split(" ")
+    done = shell(_FREEZELINT_COMPLETE="bash_complete", COMP_WORDS=typed.rstrip(), COMP_CWORD=str(len(words) - 1))
+    offered = {line.partition(",")[2] for line in done.stdout.decode().splitlines()}
+    assert expected <= offered and not never & offered, done.stderr.decode()
+
+
+def test_completion_is_installed_by_a_script_of_click() -> None:
+    for name in ("bash", "zsh", "fish"):
+        done = shell(_FREEZELINT_COMPLETE=f"{name}_source")
+        if b"version is not supported" not in done.stderr:  # of an old bash
+            assert b"_FREEZELINT_COMPLETE" in done.stdout
+
+
 def test_jobs_do_not_change_the_report() -> None:
     for number in range(9):
         Path(f"damaged_{number}.py").write_bytes(b"\0")

@@ -25,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """The exit status of one command line."""
+    if "_FREEZELINT_COMPLETE" in os.environ:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "freezelint", "_FREEZELINT_COMPLETE", os.environ["_FREEZELINT_COMPLETE"])
     try:
         # Not through click's `main`, which answers 1, "findings", to a closed pipe and to an interruption.
         with cli.make_context("freezelint", list(sys.argv[1:] if arguments is None else arguments)) as context:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import click
+from click.shell_completion import CompletionItem
 
 from freezelint import __version__
 from freezelint.cli import check, confirm, doctor, rules
@@ -18,10 +19,22 @@ class DefaultToCheck(click.Group):
     """A group whose command may be left out: `freezelint .` is `freezelint check .`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing and not args:
+            return super().parse_args(ctx, args)  # for completion, which has the first word still to come
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
-            self._refuse_mistyped_command(args)
+            if not ctx.resilient_parsing:
+                self._refuse_mistyped_command(args)
             args = ["check", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and what the command that may be left out takes: its options, or files."""
+        found = super().shell_complete(ctx, incomplete)
+        return (
+            found + check.check.shell_complete(ctx, incomplete)
+            if incomplete.startswith("-")
+            else found or [CompletionItem(incomplete, type="file")]
+        )
 
     def _refuse_mistyped_command(self, args: list[str]) -> None:
         """`freezelint explian x` would otherwise be a complaint about a file of that name."""

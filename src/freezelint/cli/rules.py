@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from freezelint.cli.shared import WrongUse
+from freezelint.cli.shared import WrongUse, complete_names
 from freezelint.nearest import did_you_mean
 
 
 @click.command()
-@click.argument("slug")
+@click.argument("slug", shell_complete=complete_names)
 def explain(slug: str) -> None:
     """Show the page of a rule."""
     from freezelint.notices import NOTICES

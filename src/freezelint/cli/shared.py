@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from freezelint.finding import Severity
 
@@ -34,7 +35,26 @@ def split(ctx: click.Context, param: click.Parameter, value: Iterable[str]) -> t
 
 
 def names(option: str, text: str) -> Callable[[Command], Command]:
-    return click.option(option, multiple=True, metavar="SLUG,…", callback=split, help=text)
+    """An option that takes slugs and groups."""
+    return click.option(
+        option, multiple=True, metavar="SLUG,…", callback=split, help=text, shell_complete=complete_names
+    )
+
+
+def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The slugs and groups that the last of some names may become; an argument takes one slug only."""
+    from freezelint.notices import NOTICES
+    from freezelint.trace.check import all_rules
+
+    before, comma, last = incomplete.rpartition(",") if isinstance(param, click.Option) else ("", "", incomplete)
+    known = {slug: rule.summary for slug, rule in all_rules().items()} | NOTICES
+    if isinstance(param, click.Option):
+        known |= {rule.group: f"every rule of {rule.group}" for rule in all_rules().values()}
+    return [
+        CompletionItem(before + comma + name, help=help_text)
+        for name, help_text in sorted(known.items())
+        if name.startswith(last)
+    ]
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
