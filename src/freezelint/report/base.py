@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from freezelint.finding import Finding, Severity, Site
 
 # Each name is a module of this package with a function `render(report, style)`.
-FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown")
+FORMATS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown", "html")
 
 # Where the page of a rule is, relative to the project.
 RULE_PAGE = "docs/rules/{}.md"

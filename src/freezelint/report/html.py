@@ -1,0 +1,141 @@
+"""One page that needs no network: findings by rule, each with its source and the numbered steps of its story."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from itertools import groupby
+
+from freezelint import __version__
+from freezelint.finding import Finding, Severity, Site
+from freezelint.report.base import Page, Report, Style, identities, place
+from freezelint.report.escape import printable
+from freezelint.report.text import summary
+
+# Lines around the one that is meant, and lines of a long statement that are shown.
+AROUND = 2
+LONGEST = 12
+WIDEST = 400
+
+CODE = re.compile("`([^`]+)`")
+
+
+def render(report: Report, style: Style) -> Iterator[str]:
+    """The page, from the rule with the worst findings on. It can be read without its script, which only filters."""
+    css, script = (resources.files(__package__).joinpath(f"html.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    # What is in a file cannot become code here, whatever it is: only this very script runs, and nothing is loaded.
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; form-action 'none'"
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f'<meta name="generator" content="freezelint {__version__}">\n'
+        f"<title>freezelint: {_text(summary(report))}</title>\n<style>\n{css}</style>\n</head>\n<body>\n"
+        f"<h1>freezelint</h1>\n<p>{_text(summary(report))}</p>\n"
+    )
+    named = sorted(identities(report.findings), key=lambda one: (-one[0].severity, one[0].rule))
+    if named:
+        yield from _filter([finding for finding, _ in named])
+    for rule, group in groupby(named, key=lambda one: one[0].rule):
+        page = report.pages.get(rule, Page(rule, ""))
+        yield f'<section data-rule="{_text(rule)}">\n<h2>{_text(rule)}</h2>\n<p>{_rich(page.summary)}</p>\n'
+        if page.text:
+            told = "\n".join(map(_text, page.text.splitlines()))
+            yield f"<details><summary>what it is about</summary><pre>{told}</pre></details>\n"
+        for finding, name in group:
+            yield from _finding(finding, name, report)
+        yield "</section>\n"
+    yield from _aside(report)
+    # Ends of lines are kept as they are, since the digest is of these very bytes.
+    yield f"<script>{script}</script>\n</body>\n</html>\n"
+
+
+def _filter(findings: Sequence[Finding]) -> Iterator[str]:
+    rules = sorted({finding.rule for finding in findings})
+    levels = [level for level in sorted(Severity, reverse=True) if any(f.severity is level for f in findings)]
+    yield '<form hidden>\n<input type="search" name="q" placeholder="search" aria-label="search">\n'
+    for name, values in (("rule", rules), ("level", list(map(str, levels)))):
+        options = "".join(f'<option value="{_text(value)}">{_text(value)}</option>' for value in values)
+        yield f'<select name="{name}" aria-label="{name}"><option value="">every {name}</option>{options}</select>\n'
+    yield "<output></output>\n</form>\n"
+
+
+def _finding(finding: Finding, name: str, report: Report) -> Iterator[str]:
+    level = str(finding.severity)
+    yield f'<article id="{name}" class="{level}" data-rule="{_text(finding.rule)}" data-level="{level}">\n'
+    yield f'<a class="place" href="#{name}">{_text(place(finding.site))}</a>\n'
+    yield f'<p><span class="level">{level}</span> {_rich(finding.message)}</p>\n'
+    if finding.when:
+        yield f'<p class="soft">when <code>{_text(finding.when)}</code></p>\n'
+    yield from _frame(finding.site, report)
+    if finding.related:
+        yield '<ol class="story">\n'
+        for step in finding.related:
+            yield f'<li>{_rich(step.message)} <span class="place">{_text(place(step))}</span>\n'
+            yield from _frame(step, report)
+            yield "</li>\n"
+        yield "</ol>\n"
+    if finding.confirm:
+        yield f'<p class="soft">Confirm: {_rich(" ".join(finding.confirm.split()))}</p>\n'
+    yield "</article>\n"
+
+
+def _frame(site: Site, report: Report) -> Iterator[str]:
+    """The lines around a site, with what is meant marked."""
+    lines = report.lines_of(site)
+    if not 0 < site.line <= len(lines):
+        return
+    last = min(max(site.line, site.end_line), site.line + LONGEST - 1, len(lines))
+    yield '<div class="frame"><pre style="margin:0">'
+    for number in range(max(1, site.line - AROUND), min(last + AROUND, len(lines)) + 1):
+        line = lines[number - 1].rstrip()
+        hit = site.line <= number <= last
+        if hit:
+            indent = len(line) - len(line.lstrip())
+            start = site.column - 1 if number == site.line else indent
+            end = site.end_column - 1 if number == max(site.line, site.end_line) else len(line)
+            shown = _marked(line, start, max(end, start + 1))
+        else:
+            shown = _text(line[:WIDEST])
+        yield f'<span data-n="{number}"{" class=hit" if hit else ""}>{shown}</span>'
+    yield "</pre></div>\n"
+
+
+def _marked(line: str, start: int, end: int) -> str:
+    """A line with a stretch marked; a very long one from a little before that."""
+    start = max(0, min(start, len(line)))
+    left = max(0, start - WIDEST // 4) if len(line) > WIDEST else 0
+    right = left + WIDEST
+    marked = f"<mark>{_text(line[start : min(end, right)])}</mark>" if line[start:end] else ""
+    return f"{_text(line[left:start])}{marked}{_text(line[min(end, right) : right])}"
+
+
+def _aside(report: Report) -> Iterator[str]:
+    """What does not count: suppressed findings, and what of the baseline is fixed."""
+    if report.suppressed:
+        yield f"<details><summary>{len(report.suppressed)} suppressed</summary>\n<ul>\n"
+        for one in report.suppressed:
+            reason = one.reason or f"by a {one.by}"
+            told = f"{_text(place(one.finding.site))}</span> {_text(one.finding.rule)}: {_text(reason)}"
+            yield f'<li><span class="place">{told}</li>\n'
+        yield "</ul>\n</details>\n"
+    if report.fixed:
+        yield f"<details><summary>{len(report.fixed)} of the baseline fixed</summary>\n<ul>\n"
+        for gone in report.fixed:
+            yield f'<li><span class="place">{_text(gone.path)}</span> {_text(gone.rule)}</li>\n'
+        yield "</ul>\n</details>\n"
+
+
+def _text(text: str) -> str:
+    """Text that is no markup."""
+    return html.escape(printable(text))
+
+
+def _rich(text: str) -> str:
+    """A message, its backquoted names as code."""
+    return CODE.sub(r"<code>\1</code>", _text(text))
