@@ -35,6 +35,20 @@ ALIASES = {
 }
 
 
+# Libraries whose repositories hold programs that use them: what is known of a name says more than its source there.
+OWN_EXAMPLES = frozenset(
+    {
+        "peft",
+        "transformers",
+        "trl",
+        "lightning",
+        "pytorch_lightning",
+        "diffusers.training_utils",
+        "diffusers.utils.torch_utils",
+    }
+)
+
+
 @cache
 def table() -> dict[str, Row]:
     """Every row by its name."""

@@ -40,12 +40,13 @@ MORE = "**"  # the attribute that says that settings came from an unknown dictio
 def record(it: Interpreter, row: RecordRow, name: str, args: Args, node: cst.CSTNode, world: World) -> Obj:
     """An object of settings."""
     attrs = {**dict(zip(row.fields, args.pos, strict=False)), **args.kw}
+    written = {a.keyword.value: a.value for a in getattr(node, "args", ()) if a.keyword is not None}
     for field, value in attrs.items():
-        nothing(it, field, value, node, world)
+        nothing(it, field, value, written.get(field, node), world)
     if args.more:
         attrs[MORE] = Const(True)
     number = serial()
-    world.heap[number] = Instance(name, attrs=attrs)
+    world.heap[number] = Instance(name, attrs=attrs, row=it.place(node))
     return Obj(number)
 
 
@@ -92,7 +93,6 @@ def adapt(
         hung += "_"
     world.heap[module.serial] = replace(record_, attrs={**record_.attrs, hung: Obj(number)})
     by = name.rpartition(".")[2] if not name.endswith(".from_pretrained") else ".".join(name.split(".")[-2:])
-    kept = spared(config, world) if row.config is not None else ()
     trains = Tri.of(branches.truth(setting(config, "inference_mode", world) or Const(False), world))
     trains = YES if trains is NO else NO if trains is YES else UNSURE
     if row.trains is not None:
@@ -100,6 +100,8 @@ def adapt(
         trains = NO if asked is None and not args.more else UNSURE if asked is None else Tri.of(
             branches.truth(asked, world)
         )  # fmt: skip
+    kept = spared(config, world) if row.config is not None else () if trains is NO else None
+    settings = world.heap.get(config.serial) if isinstance(config, Obj) else None
     region = frozenset({own})
     it.emit(
         world,
@@ -112,6 +114,7 @@ def adapt(
         ev.Wrap(
             site=site, lap=lap, region=base | region, kind="PEFT", adapter=region, spared=kept or (),
             settings=_targets(config, world),
+            said=settings.row if isinstance(settings, Instance) else None,
         ),
     )  # fmt: skip
     for part, to in _flags(members, kept):

@@ -254,6 +254,9 @@ def _of_instance(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, worl
     record = world.heap.get(owner.serial)
     if not isinstance(record, Instance):
         return [(Sym(("attr", owner, name), name), world)]
+    inner = _unworn(owner, name)
+    if inner is not None:
+        return [(inner, world)]
     path = f"{owner.path}.{name}" if owner.path else name
     if path in record.attrs:
         return [(settle(it, record.attrs[path], world), world)]
@@ -264,6 +267,15 @@ def _of_instance(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, worl
     if record.part is not None:
         return [(_of_module(it, owner, record, name, path, node), world)]
     return [(Sym(("attr", owner, name), _text(owner, record, name)), world)]
+
+
+def _unworn(owner: Obj, name: str) -> Obj | None:
+    """What a wrapper hands out under this name: what it wraps; None for any other name."""
+    if owner.worn.startswith(f"{name}."):
+        return Obj(owner.serial, owner.path, owner.worn.removeprefix(f"{name}."))
+    if name == "model" and owner.worn == "base_model.model.":
+        return Obj(owner.serial, owner.path)
+    return None
 
 
 def _text(owner: Obj, record: Instance, name: str) -> str:
@@ -281,9 +293,7 @@ def _of_module(it: Interpreter, owner: Obj, record: Instance, name: str, path: s
     if name in MODULE_METHODS:
         return Method(owner, name)
     if name in ("module", "_orig_mod"):  # nothing of that name is declared: a wrapper hands it out
-        return Obj(owner.serial, owner.path, owner.worn.removeprefix(f"{name}."))
-    if owner.worn.startswith("base_model.") and name in ("base_model", "model"):
-        return Obj(owner.serial, owner.path)
+        return owner
     if part.layers is None and name in PARAMETER_NAMES:
         return Params(tuple((View("", path), p) for p in part.at(path)), single=True)
     label = part.label if not part.label.startswith("(") else "self" if record.cls else "model"

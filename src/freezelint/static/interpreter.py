@@ -14,6 +14,7 @@ from typing import Any
 
 import libcst as cst
 
+from freezelint.knowledge import OWN_EXAMPLES, look_up
 from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place, dotted
 from freezelint.static.values import (
     Cls,
@@ -415,8 +416,6 @@ class Interpreter:
                     "torch.optim",
                     "torchvision.models",
                 ):
-                    from freezelint.knowledge import look_up
-
                     if look_up(f"{source.name}.{name}"):
                         value = Lib(f"{source.name}.{name}")
                         break
@@ -521,9 +520,13 @@ class Interpreter:
             return Lib(name) if file is None else _Member(file, "")
         base, level, name = dotted(small.module), len(small.relative), dotted(alias.name)
         file = self.modules.find(base, module.file, level)
-        if file is not None:
+        if file is not None and not (base in OWN_EXAMPLES and look_up(f"{base}.{name}") and not self._in(module, file)):
             return _Member(file, name)
         return Lib(f"{base}.{name}") if not level else Sym(("import", module.path, level, base, name), name)
+
+    def _in(self, module: Module, package: Path) -> bool:
+        """Whether a file lies in the folder of a package."""
+        return package.parent in module.file.parents
 
     def member_of(self, module: Module, name: str) -> Value:
         """`module.name`, lazily: a marker that `settle` turns into the value in a world."""

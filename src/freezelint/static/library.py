@@ -65,7 +65,8 @@ _HARMLESS = re.compile(
     r"(^|\.)(print|log\w*|summary|info|debug|warn\w*|save\w*|count\w*|num_\w*|get_(num|n_|lr)\w*|plot\w*|show\w*|watch|"
     r"write\w*|add_(scalar|graph|histogram|image)\w*|isinstance|repr|format|profile\w*|flop\w*|get_model_complexity\w*|"
     r"assert\w*|check_\w*|dump\w*|export\w*|pprint|register_\w*|append|track\w*|update_(ema|meter)\w*|device|"
-    r"setup_logger|seed\w*|visuali[sz]e\w*|synchronize|barrier|hasattr|id|getsize|len|type)$"
+    r"setup_logger|seed\w*|visuali[sz]e\w*|synchronize|barrier|hasattr|id|getsize|len|type|is_\w+|"
+    r"\w*Pipeline\.from_pretrained)$"
 )
 
 

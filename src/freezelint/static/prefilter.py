@@ -30,6 +30,9 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         ("optim.", r"\boptim\.[A-Z]"),
         ("Adam", r"\bAdamW?\("),
         ("SGD(", None),
+        # what a list's method returns is given to something
+        (".append(", r"=[ \t]*[\w.]+\.append\("),
+        (".extend(", r"=[ \t]*[\w.]+\.extend\("),
         # a mode named and not called, or assigned
         (".eval", r"^[ \t]*[\w.\[\]'\"]+\.eval[ \t]*(?:;|#|$)|\.eval[ \t]*=(?!=)"),
         (".train", r"^[ \t]*[\w.\[\]'\"]+\.train[ \t]*(?:;|#|$)|\.train(?:ing)?[ \t]*=(?!=)"),

@@ -317,8 +317,25 @@ def _both(first: Value | None, second: Value | None, under: _Merge) -> Value | N
             and _layer(second, under.other)
         ):
             return first  # two losses, two activations: either stands for both
+        joint = _alike(first, second, under)
+        if joint is not None:
+            return joint
         return Sym(("either", first, second))
     return None
+
+
+def _alike(first: Value, second: Value, under: _Merge) -> Value | None:
+    """One object of settings for two of the same library class, which may differ in what they are set to."""
+    if not isinstance(first, Obj) or not isinstance(second, Obj):
+        return None
+    mine, theirs = under.one.heap.get(first.serial), under.other.heap.get(second.serial)
+    if not isinstance(mine, Instance) or not isinstance(theirs, Instance) or mine.part or mine.cls or theirs.cls:
+        return None
+    record = _same_record(mine, theirs, under)
+    if record is None:
+        return None
+    under.heap.append((first.serial, record))
+    return first
 
 
 def _layer(value: Obj, world: World) -> bool:

@@ -384,8 +384,11 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
         from freezelint.static.classes import used_as_modules
 
         if not value.kind and name in used_as_modules(record.cls):
-            it.as_module(value, world)  # a child that is not known
+            child = it.as_module(value, world)  # a child that is not known, or a part of another model
             it.proven.add(value)
+            if child is not None and child.path:
+                attach(it, owner, name, child, node, world)
+                return
     world.heap[owner.serial] = replace(record, attrs={**record.attrs, path: value})
     if record.cls is not None:
         from freezelint.static.evaluate import label

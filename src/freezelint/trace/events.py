@@ -166,7 +166,7 @@ class Wrap(Event):
     """`region` was wrapped: DistributedDataParallel, DataParallel, compile, FSDP, FSDP2, SyncBatchNorm, PEFT.
 
     `settings` are the arguments that matter, as source says them. Of an adapter (PEFT), `adapter` are its own
-    parameters, and `spared` names the parts that train beside them.
+    parameters, `spared` names the parts that train beside them, and `said` is the place of its settings.
     """
 
     region: Region
@@ -174,6 +174,7 @@ class Wrap(Event):
     settings: tuple[tuple[str, str], ...] = ()
     adapter: Region = NOWHERE
     spared: tuple[str, ...] = ()
+    said: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

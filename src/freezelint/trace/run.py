@@ -185,6 +185,32 @@ class Run:
         """The leaves of every region about whose flag something is known."""
         return leaves(self.state.grad)
 
+    def adapters(self) -> list[tuple[ev.Wrap, list[Part]]]:
+        """The adapters in models, each with the wrap that hung it in."""
+        return [(wrap, leaves(wrap.adapter)) for wrap in self.events_behind("adapters", ev.Wrap)]
+
+    def new_beside_old(self, part: Part, whole: Iterable[Part]) -> bool:
+        """Whether a leaf is a layer with random weights in a model that has trained ones: what is new has to train."""
+        if self.weights(part) != "random" or part.has("params") is not YES or part.is_bare:
+            return False
+        return any(self.weights(other) in ("pretrained", "loaded") for other in whole)
+
+    def made(self, part: Part) -> Any:
+        """Where a leaf was made."""
+        created = self.created(part)
+        return created.site if created is not None else None
+
+    def enabled_before(self, part: Part) -> ev.SetRequiresGrad | None:
+        """The line of the program that made a leaf trainable, just before what is true of its flag now."""
+        fact = find(self.state.grad, part)
+        former = fact.former if fact is not None else None
+        mine = isinstance(former, ev.SetRequiresGrad) and former.to is YES and former.how != "framework"
+        return former if mine and isinstance(former, ev.SetRequiresGrad) else None
+
+    def frozen_by(self, part: Part) -> ev.SetRequiresGrad | None:
+        """What froze a leaf, None when it is not surely frozen."""
+        return self.last(ev.SetRequiresGrad, part) if self.flag(part) is NO else None
+
     def replacements(self) -> list[Part]:
         """The leaves of everything that joined a model in place of something else, or anew."""
         return leaves(self.state.joined)
