@@ -1,8 +1,9 @@
 """A setting is given what a list's `append` returned, which is None.
 
 What happens
-    `append`, `extend`, `insert`, `remove` and `sort` change the list and return None. `modules_to_save=names.append("x")`
-    is `modules_to_save=None`: PEFT saves and trains no module beside the adapter, and says nothing.
+    `append`, `extend`, `insert`, `remove` and `sort` change the list and return None. So
+    `modules_to_save=names.append("x")` is `modules_to_save=None`: PEFT saves and trains no module beside the adapter,
+    and says nothing.
 
 Why
     The call reads as if it gave the longer list; `names + ["x"]` does.

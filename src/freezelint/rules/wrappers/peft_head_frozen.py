@@ -87,7 +87,8 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
         if heads:
             yield Fault(
                 wrap.said or wrap.site,
-                f"{name_is(heads)} new and in no `modules_to_save`: PEFT freezes it, and its random weights never train",
+                f"{name_is(heads)} new and in no `modules_to_save`: PEFT freezes it with the rest, and its"
+                " random weights never train",
                 (Note(run.made(heads[0]), "it is made here"), Note(wrap.site, "PEFT freezes it here"), step),
             )
         for woke, region in grouped(by_wrap, run.enabled_before):
