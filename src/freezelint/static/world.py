@@ -324,7 +324,7 @@ def _both(first: Value | None, second: Value | None, under: _Merge) -> Value | N
     return None
 
 
-def _alike(first: Value, second: Value, under: _Merge) -> Value | None:
+def _alike(first: Value | None, second: Value | None, under: _Merge) -> Value | None:
     """One object of settings for two of the same library class, which may differ in what they are set to."""
     if not isinstance(first, Obj) or not isinstance(second, Obj):
         return None
