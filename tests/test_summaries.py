@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from freezelint.config import Config
-from freezelint.static import entries
+from freezelint.static import entries, interpreter
 from freezelint.static.analyse import conclude
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import Modules
@@ -107,3 +107,57 @@ def test_a_function_that_is_given_a_model_is_run_whatever_it_did_without(tmp_pat
     assert found == KNOWN
     _, found = run(tmp_path, helpers, "still(None); still(None); still(None); still(model); output = model(images)")
     assert "frozen-bn-train-mode" not in found or "eval-overridden-by-train" in found
+
+
+LITTLE = """
+import argparse
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+args = parser.parse_args()
+model = resnet18(weights="DEFAULT")
+if args.freeze:
+    for p in model.parameters():
+        p.requires_grad = False
+if args.resume:
+    model.load_state_dict(torch.load(args.resume))
+if args.verbose:
+    print(model)
+model.fc = nn.Linear(512, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for epoch in range(10):
+    if args.staged and epoch == 5:
+        {late}
+    for images, labels in loader:
+        model.train()
+        loss = nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("late", "rules"),
+    [
+        ("print(epoch)", {"frozen-bn-train-mode", "optimizer-over-frozen"}),
+        # Whoever unfreezes later has a reason to hand the optimizer everything.
+        ("model.requires_grad_(True)", {"frozen-bn-train-mode"}),
+    ],
+)
+def test_with_little_fuel_the_way_with_a_freeze_is_taken_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: str, rules: set[str]
+) -> None:
+    """And what is found on it is not said of the ways that were not taken."""
+    monkeypatch.setattr(entries, "ENTRY_FUEL", 20)
+    monkeypatch.setattr(interpreter, "RESERVE", 1_000)
+    path = tmp_path / "main.py"
+    path.write_text(LITTLE.format(late=late), encoding="utf-8")
+    modules = Modules()
+    module = modules.add(Source(str(path), path.read_text(encoding="utf-8")), path)
+    it = Interpreter(modules, Config().rules().values())
+    entries.run(it, module)
+    excused = {slug for slug, _ in it.excused}
+    found = [f for f in conclude(it.found, it.reached, it.endings) if f.rule not in excused]
+    assert {f.rule for f in found} == rules
+    assert all(f.when is not None and "args.freeze" in f.when for f in found)

@@ -226,3 +226,14 @@ def test_with_little_fuel_some_are_no_longer_looked_at() -> None:
     assert {w.flow for w in merge(returned, limit=1)} == {Flow.NORMAL, Flow.RETURN}, "each way out stays"
     assert all(f.value is not UNSURE for w in kept for f in w.state.grad.values())
     assert NO in {f.value for f in kept[0].state.grad.values()}
+
+
+def test_a_world_in_which_other_parts_are_frozen_is_not_lost_silently() -> None:
+    worlds = different(3)
+    same = worlds[1].fork()
+    same.own(FRAME)["model"] = Lib("torch.nn.Linear")
+    lost: list[World] = []
+    [kept] = merge([*worlds, same], 1, lost.append)
+    assert kept not in lost
+    frozen = [world.state.grad for world in lost]
+    assert len(lost) >= 2 and all(grad != kept.state.grad for grad in frozen)

@@ -410,10 +410,13 @@ def _str(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
 
 
 def _dict(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    from freezelint.static import loops
+
     ref = Ref(serial())
     first = args.get(0)
     if isinstance(first, Params) and first.named:
-        return [(first, world)]
+        loops.use(it, first, "dict()", node, world)
+        return [(replace(first, iterator=None), world)]
     items: dict[Any, Value] = {}
     more = args.more
     if isinstance(first, Ref) and isinstance(record := world.heap.get(first.serial), Table):

@@ -34,7 +34,7 @@ from freezelint.static.values import (
     Value,
     tensor_of,
 )
-from freezelint.static.world import Flow, World, merge, serial
+from freezelint.static.world import Flow, World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.regions import BATCHNORM
 from freezelint.trace.tri import NO, UNSURE, YES
@@ -341,7 +341,7 @@ def _run(it: Interpreter, func: Func, positional: list[Value], args: Args, node:
             after.names.pop(frame, None)
         done.append(after)
     outcomes = []
-    for after in merge(done, it.limit):
+    for after in it.merge(done):
         value, after.result = after.result, NONE
         outcomes.append((value, after))
     return outcomes

@@ -15,7 +15,7 @@ from freezelint.static.modules import ClassInfo, Module
 from freezelint.static.notebook import MARK
 from freezelint.static.prefilter import Segments
 from freezelint.static.values import Const, Func, Instance, Obj
-from freezelint.static.world import Flow, World, merge
+from freezelint.static.world import Flow, World
 from freezelint.trace import events as ev
 from freezelint.trace.regions import TooFine
 from freezelint.trace.tri import UNSURE, YES, Tri
@@ -208,7 +208,7 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
                         done += _method(it, cls, owner, method, after.fork())
                     except (OutOfFuel, TooFine, RecursionError):  # the other methods have fuel of their own
                         it.scope, it.running = Scope(module), []
-        return merge(done, it.limit) if len(done) < 8 else done
+        return it.merge(done) if len(done) < 8 else done
 
     _attempt(it, module, start)
     for method in wanted:  # what a lifecycle or a lack of fuel left out

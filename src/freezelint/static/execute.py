@@ -10,7 +10,7 @@ import libcst as cst
 
 from freezelint.static import branches, calls, loops, subscripts, writing
 from freezelint.static.evaluate import binary, evaluate, evaluate_all, items_of, label, new_list, source
-from freezelint.static.interpreter import Interpreter
+from freezelint.static.interpreter import Interpreter, OutOfFuel
 from freezelint.static.values import (
     NONE,
     Cls,
@@ -29,8 +29,9 @@ from freezelint.static.values import (
     Value,
     tensor_of,
 )
-from freezelint.static.world import Flow, World, merge, serial, thawed
+from freezelint.static.world import Flow, World, serial, thawed
 from freezelint.trace import events as ev
+from freezelint.trace.regions import TooFine
 
 
 def block(it: Interpreter, body: Sequence[Any], worlds: list[World]) -> list[World]:
@@ -51,7 +52,7 @@ def block(it: Interpreter, body: Sequence[Any], worlds: list[World]) -> list[Wor
             if it.fuel < allowed:
                 break
         # Worlds that ran side by side through a statement are no more alike than before it.
-        worlds = merge(left + after, it.limit) if len(after) > len(running) else left + after
+        worlds = it.merge(left + after) if len(after) > len(running) else left + after
     return worlds
 
 
@@ -330,16 +331,43 @@ def _assert(it: Interpreter, node: cst.Assert, world: World) -> list[World]:
 
 def _if(it: Interpreter, node: cst.If, world: World) -> list[World]:
     done: list[World] = []
-    for case in branches.split(it, node.test, world):
+    cases = branches.split(it, node.test, world)
+    for case in cases:
         if case.truth is None:
             done += _both(it, node, case)
-        elif case.truth:
+            continue
+        if case.truth is False and len(cases) == 1:
+            _suppose(it, node.body, case.world)
+        if case.truth:
             done += block(it, node.body.body, [case.world])
         elif node.orelse is not None:
             done += _else(it, node.orelse, case.world)
         else:
             done.append(case.world)
     return done
+
+
+SUPPOSED_FUEL = 500  # for a branch that is only looked at for its excuses
+_UNFREEZES = re.compile(r"unfreeze|requires_grad")
+
+
+def _suppose(it: Interpreter, body: cst.BaseSuite, world: World) -> None:
+    """Look at a branch that this world rules out, for the excuses it gives, when the worlds that would take it may be
+    among those that are no longer looked at: `unfreeze()` is why a frozen part is held."""
+    if it.limit > 1 or it.hypothetical or id(body) in it.harmless:
+        return
+    if not _UNFREEZES.search(it.scope.module.tree.code_for_node(body)):
+        it.harmless.add(id(body))
+        return
+    supposed = world.fork()
+    floor, it.floor, it.hypothetical = it.floor, max(it.floor, it.fuel - SUPPOSED_FUEL), True
+    try:
+        block(it, body.body, [supposed])
+    except (OutOfFuel, TooFine):
+        if it.fuel < floor:
+            raise
+    finally:
+        it.floor, it.hypothetical = floor, False
 
 
 def _else(it: Interpreter, node: cst.If | cst.Else, world: World) -> list[World]:

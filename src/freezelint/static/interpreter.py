@@ -32,7 +32,7 @@ from freezelint.static.values import (
     Sym,
     Value,
 )
-from freezelint.static.world import WORLDS, Assumption, World, serial
+from freezelint.static.world import WORLDS, Assumption, World, merge, serial
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part, Region, View
@@ -99,6 +99,7 @@ class Interpreter:
     entry: int = 0
     endings: dict[int, list[Ending]] = field(default_factory=dict)
     hypothetical: bool = False  # what runs now is never called in view: it excuses, it does not accuse
+    harmless: set[int] = field(default_factory=set)  # ids of blocks that unfreeze nothing
     excused: set[tuple[str, Any]] = field(default_factory=set)
     reached: set[Any] = field(default_factory=set)  # parts and backwards where a gradient went in some world
     called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
@@ -202,6 +203,15 @@ class Interpreter:
         """How many worlds may live side by side: the less fuel is left, the fewer, so that every entry ends."""
         left = (self.fuel - self.reserve) / self.tank
         return WORLDS if left > 0.8 else 16 if left > 0.6 else 4 if left > 0.3 else 1
+
+    def merge(self, worlds: list[World]) -> list[World]:
+        """Worlds that no rule could tell apart become one, and no more are kept than there is fuel for."""
+        return merge(worlds, self.limit, self._lose)
+
+    def _lose(self, world: World) -> None:
+        """Remember what a world had assumed that is not followed further: what is found in others holds there only."""
+        ended = Ending(dict(world.assumed), world.seen, trained=True)
+        self.endings.setdefault(self.entry, []).append(ended)
 
     def refuel(self, amount: int) -> None:
         """Fuel for the next entry, as far as the file has any left."""

@@ -10,7 +10,7 @@ from freezelint.static.calls import Args
 from freezelint.static.evaluate import new_list
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Const, Func, Instance, Obj, Opt, Ref, Sym, Table, Tensor, Value
-from freezelint.static.world import World, merge, serial
+from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Part, leaves
 from freezelint.trace.state import find
@@ -92,13 +92,13 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trai
                         )
                         it.emit(after, ev.ZeroGrad(site=it.place(node), lap=lap, optimizer=optimizer.serial))
                     stepped.append(after)
-            running = merge(stepped, it.limit)
+            running = it.merge(stepped)
             for name in (*_AFTER_BATCH, *_AFTER_EPOCH):
                 running = trainers.tell(it, trainer, owner, name, lap, node, _each(it, owner, name, node, running))
         for w in running:
             w.laps = ()
         done += running
-    return merge(done, it.limit)
+    return it.merge(done)
 
 
 def _awakened(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> None:
@@ -145,7 +145,7 @@ def hook(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.CSTNode, 
 
 
 def _each(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, worlds: list[World]) -> list[World]:
-    return merge([after for w in worlds for _, after in hook(it, owner, name, Args(), node, w)], it.limit)
+    return it.merge([after for w in worlds for _, after in hook(it, owner, name, Args(), node, w)])
 
 
 def optimizers_in(value: Value, world: World) -> list[Opt]:

@@ -44,7 +44,7 @@ def body(it: Interpreter, node: cst.For | cst.While, world: World) -> list[World
     done: list[World] = []
     for value, after in evaluate.evaluate(it, node.iter, world):
         done += _over(it, node, value, after)
-    return merge(_left(it, node, merge(done)), it.limit)
+    return it.merge(_left(it, node, merge(done)))
 
 
 def _over(it: Interpreter, node: cst.For, value: Value, world: World) -> list[World]:
@@ -52,7 +52,7 @@ def _over(it: Interpreter, node: cst.For, value: Value, world: World) -> list[Wo
     if items is not None:
         worlds = [world]
         for item in items:
-            worlds = merge([after for w in worlds for after in _lap(it, node, item, w)], it.limit)
+            worlds = it.merge([after for w in worlds for after in _lap(it, node, item, w)])
         return worlds
     element = elements(it, value, world, node.iter)
     if element is not None:
@@ -150,7 +150,7 @@ def _laps(it: Interpreter, node: cst.For | cst.While, world: World, over: Value 
         for after in worlds:
             if after.flow is Flow.CONTINUE:
                 after.flow = Flow.NORMAL
-        worlds = merge(worlds, it.limit)
+        worlds = it.merge(worlds)
     for after in worlds:
         after.laps = outer
     return worlds
@@ -179,7 +179,7 @@ def repeat(it: Interpreter, node: cst.While, world: World) -> list[World]:
             done.append(case.world)
         else:
             done += _laps(it, node, case.world, None)
-    return merge(_left(it, node, merge(done)), it.limit)
+    return it.merge(_left(it, node, merge(done)))
 
 
 def unrolled(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> tuple[Value, ...] | None:

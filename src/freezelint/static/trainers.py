@@ -12,7 +12,7 @@ from freezelint.static import adapters, calls, classes, evaluate, forward, modes
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Cls, Const, Func, Instance, Items, Obj, Opt, Sym, Tensor, Tuple, Value
-from freezelint.static.world import World, merge, serial
+from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE
@@ -102,7 +102,7 @@ def transformers(it: Interpreter, owner: Obj, row: TrainerRow, node: cst.CSTNode
             done.append(here)
             continue
         done += _train(it, owner, row, module, node, here)
-    return merge(done, it.limit)
+    return it.merge(done)
 
 
 def _train(it: Interpreter, owner: Obj, row: TrainerRow, module: Obj, node: cst.CSTNode, world: World) -> list[World]:
@@ -142,13 +142,13 @@ def _train(it: Interpreter, owner: Obj, row: TrainerRow, module: Obj, node: cst.
                         it.emit(after, ev.Step(site=site, lap=lap, optimizer=optimizer.serial, by="transformers"))
                     it.emit(after, ev.ZeroGrad(site=site, lap=lap, region=it.region(module, after)))
                     stepped.append(after)
-            running = merge(stepped, it.limit)
+            running = it.merge(stepped)
             for name in ("on_step_end", "on_epoch_end"):
                 running = _callbacks(it, owner, module, optimizer, name, lap, node, running)
         for w in running:
             w.laps = ()
         ended += running
-    return merge(ended, it.limit)
+    return it.merge(ended)
 
 
 def _prepared(it: Interpreter, owner: Obj, row: TrainerRow, module: Obj, node: cst.CSTNode, world: World) -> Obj:
@@ -254,7 +254,7 @@ def _callbacks(
             state: list[Value] = [Sym(("trainer", what, lap), what) for what in ("args", "state", "control")]
             kw: dict[str, Value] = {"model": module, "optimizer": optimizer or Sym(("fresh", serial()), "optimizer")}
             done += [after for _, after in calls.inline(it, func, Args(state, kw, more=True), node, here)]
-        worlds = merge(done, it.limit)
+        worlds = it.merge(done)
     return worlds
 
 
@@ -308,7 +308,7 @@ def tell(
                 continue
             func = Func(it.function(found[1].module, found[0], found[1]), bound=callback)
             done += [after for _, after in calls.inline(it, func, args, node, here)]
-        worlds = merge(done, it.limit)
+        worlds = it.merge(done)
     return worlds
 
 

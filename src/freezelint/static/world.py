@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -164,9 +164,10 @@ def light(value: Value | None, world: World, depth: int = 2) -> bool:
     return False
 
 
-def merge(worlds: list[World], limit: int = WORLDS) -> list[World]:
+def merge(worlds: list[World], limit: int = WORLDS, lost: Callable[[World], None] = lambda world: None) -> list[World]:
     """Worlds that no rule could tell apart become one. Past `WORLDS`, the last ones are joined to Unsure; past a lower
-    limit, which means that fuel runs low, some are no longer looked at: a joined world would tell rules nothing."""
+    limit, which means that fuel runs low, some are no longer looked at: a joined world would tell rules nothing. Those
+    of them in which other parts are frozen than in any that is kept are `lost`."""
     if len(worlds) < 2:
         return worlds
     kept: list[World] = []
@@ -185,7 +186,13 @@ def merge(worlds: list[World], limit: int = WORLDS) -> list[World]:
         else:
             kept.append(last)
             break
-    return spread(kept, limit) if len(kept) > limit else kept
+    if len(kept) <= limit:
+        return kept
+    few = spread(kept, limit)
+    for world in kept:
+        if not any(world is other or world.state.grad == other.state.grad for other in few):
+            lost(world)
+    return few
 
 
 def spread(worlds: list[World], limit: int) -> list[World]:
