@@ -249,8 +249,14 @@ def _when(group: list[Found], endings: Mapping[int, list[Ending]]) -> str | None
             common = _common([one.assumed for one in group if one.entry == entry])
             told.append(list(common.values())[-2:])
     best = min(told, key=len)
-    texts = [a.text if a.shown else f"not {a.text}" if _simple(a.text) else f"not ({a.text})" for a in best]
+    texts = [a.text if a.shown else _not(a.text) for a in best]
     return " and ".join(dict.fromkeys(texts)) or None
+
+
+def _not(text: str) -> str:
+    if text.startswith("not ") and _simple(text[4:]):
+        return text[4:]
+    return f"not {text}" if _simple(text) else f"not ({text})"
 
 
 def _common(all_assumed: list[Mapping[object, Assumption]]) -> dict[object, Assumption]:

@@ -31,6 +31,7 @@ from freezelint.static.values import (
     Tuple,
     Value,
 )
+from freezelint.trace.regions import Part
 from freezelint.trace.state import State, joined
 from freezelint.trace.tri import NO, UNSURE
 
@@ -190,7 +191,7 @@ def merge(worlds: list[World], limit: int = WORLDS, lost: Callable[[World], None
         return kept
     few = spread(kept, limit)
     for world in kept:
-        if not any(world is other or world.state.grad == other.state.grad for other in few):
+        if not any(world is other or _frozen(world) == _frozen(other) for other in few):
             lost(world)
     return few
 
@@ -210,7 +211,11 @@ def spread(worlds: list[World], limit: int) -> list[World]:
 
 def thawed(world: World) -> tuple[int, int]:
     """Less for a world in which more was frozen, then for one in which more happened: those rules ask about."""
-    return -sum(fact.value is NO for fact in world.state.grad.values()), -world.state.clock
+    return -len(_frozen(world)), -world.state.clock
+
+
+def _frozen(world: World) -> frozenset[Part]:
+    return frozenset(part for part, fact in world.state.grad.items() if fact.value is NO)
 
 
 @dataclass
