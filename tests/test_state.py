@@ -170,7 +170,7 @@ def test_schedulers_and_steps() -> None:
     attach = ev.AttachScheduler(site="scheduler", optimizer=1, kind="StepLR")
     state = after(optimizer(whole(root)), attach, step())
     held = state.optimizers[1]
-    assert held.scheduler is attach and held.stepped is not None
+    assert held.schedulers[0].attached is attach and held.stepped is not None
     assert (state.began, state.step_at, len(state.steps)) == (2, 2, 1)
     later = after(*[step() for _ in range(9)], step(serial=5), state=state)
     assert later.began == 2 and len(later.steps) == 4 and later.step_at == later.clock - 1

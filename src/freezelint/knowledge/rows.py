@@ -72,19 +72,29 @@ class ModelRow(Row):
 
 @dataclass(frozen=True)
 class OptimizerRow(Row):
-    """An optimizer. `torch` says whether it skips parameters without a gradient, as torch's own do."""
+    """An optimizer. `skips_none`: it skips parameters without a gradient, as torch's own do.
+
+    `averages`: it moves by a running average of gradients whatever its options say, so also where the gradient is zero.
+    `inertia` are the options that do so where they are not 0: momentum and weight decay; None when it is not known.
+    """
 
     params: Arg = Arg(0, "params")
     skips_none: bool = True
+    averages: bool = False
+    inertia: tuple[Arg, ...] | None = None
     wraps: bool = False  # takes another optimizer, and steps it
 
 
 @dataclass(frozen=True)
 class SchedulerRow(Row):
-    """A learning rate scheduler; `fixed_groups` when a group added later makes it raise."""
+    """A learning rate scheduler; `fixed_groups` when a group added later makes it raise, or gets no rate from it.
+
+    `per_group` is the argument that makes it so when it is a list.
+    """
 
     optimizer: Arg = Arg(0, "optimizer")
     fixed_groups: bool = False
+    per_group: Arg | None = None
 
 
 @dataclass(frozen=True)

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from freezelint.knowledge.rows import OptimizerRow, Row, SchedulerRow
+from freezelint.knowledge.rows import Arg, OptimizerRow, Row, SchedulerRow
 
-_TORCH = (
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Adagrad",
-    "Adadelta",
-    "RMSprop",
-    "Rprop",
-    "ASGD",
-    "NAdam",
-    "RAdam",
-    "SparseAdam",
-    "LBFGS",
-    "Adafactor",
-    "Muon",
-)
+_DECAY = Arg(9, "weight_decay")  # by name; nobody counts that far
 
 ROWS: dict[str, Row] = {
-    **{f"torch.optim.{k}": OptimizerRow() for k in _TORCH},
+    **{f"torch.optim.{k}": OptimizerRow() for k in ("SparseAdam", "LBFGS", "Adafactor", "Muon", "ASGD")},
+    # Measured with zero_grad(set_to_none=False): these go on moving a parameter that was frozen after steps.
+    **{f"torch.optim.{k}": OptimizerRow(averages=True) for k in ("Adam", "AdamW", "Adamax", "NAdam", "RAdam")},
+    **{f"torch.optim.{k}": OptimizerRow(inertia=(_DECAY,)) for k in ("Adagrad", "Adadelta", "Rprop")},
+    "torch.optim.SGD": OptimizerRow(inertia=(Arg(2, "momentum"), Arg(4, "weight_decay"))),
+    "torch.optim.RMSprop": OptimizerRow(inertia=(Arg(4, "weight_decay"), Arg(5, "momentum"))),
     "torch.optim.Optimizer": OptimizerRow(),
     **{
         f"torch.optim.lr_scheduler.{k}": SchedulerRow()
@@ -37,10 +26,10 @@ ROWS: dict[str, Row] = {
             "PolynomialLR",
             "ChainedScheduler",
             "SequentialLR",
-            "ReduceLROnPlateau",
             "LRScheduler",
         )
     },
+    "torch.optim.lr_scheduler.ReduceLROnPlateau": SchedulerRow(per_group=Arg(7, "min_lr")),
     **{
         f"torch.optim.lr_scheduler.{k}": SchedulerRow(fixed_groups=True)
         for k in ("LambdaLR", "MultiplicativeLR", "CyclicLR", "OneCycleLR", "CosineAnnealingWarmRestarts")
@@ -57,6 +46,8 @@ ROWS: dict[str, Row] = {
             "get_cosine_with_hard_restarts_schedule_with_warmup",
         )
     },
+    "transformers.get_scheduler": SchedulerRow(optimizer=Arg(1, "optimizer"), fixed_groups=True),
+    "diffusers.optimization.get_scheduler": SchedulerRow(optimizer=Arg(1, "optimizer"), fixed_groups=True),
     **{
         name: OptimizerRow()
         for name in (

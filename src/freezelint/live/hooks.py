@@ -188,6 +188,9 @@ def _install() -> None:
     _patch(torch.optim.Optimizer, "zero_grad", _after("zero"))
     for name in ("LRScheduler", "ReduceLROnPlateau"):
         _patch(getattr(lr_scheduler, name, object), "__init__", _outermost("scheduler"))
+    for kind in vars(lr_scheduler).values():
+        if isinstance(kind, type) and issubclass(kind, _SCHEDULERS) and "step" in vars(kind):
+            _patch(kind, "step", _schedule)
     for name in ("DistributedDataParallel", "DataParallel"):
         _patch(getattr(nn.parallel, name), "__init__", _outermost("wrap"))
     _patch(torch.autograd, "backward", _backward)
@@ -260,11 +263,45 @@ def _add_group(original: Any) -> Any:
     def add_param_group(self: torch.optim.Optimizer, param_group: Any) -> None:
         has_rate = isinstance(param_group, dict) and "lr" in param_group
         with _inside("group") as outermost:
-            original(self, param_group)
+            try:
+                original(self, param_group)
+            except ValueError:  # as for a parameter that another group holds: told of as what was asked for
+                if _listeners:
+                    tell("group", self, _asked(param_group), has_rate)
+                raise
         if outermost and _listeners:
             tell("group", self, self.param_groups[-1]["params"], has_rate)
 
     return add_param_group
+
+
+def _asked(param_group: Any) -> list[torch.Tensor]:
+    """The parameters that a group was to hold; torch has made a list of them by the time it refuses it."""
+    given = param_group.get("params") if isinstance(param_group, dict) else None
+    return [p for p in given if isinstance(p, torch.Tensor)] if isinstance(given, list) else []
+
+
+_SCHEDULERS = tuple(
+    getattr(lr_scheduler, name)
+    for name in ("LRScheduler", "_LRScheduler", "ReduceLROnPlateau")
+    if hasattr(lr_scheduler, name)
+)
+
+
+def _schedule(original: Any) -> Any:
+    @functools.wraps(original)
+    def step(self: Any, *args: Any, **kwargs: Any) -> None:
+        with _inside("schedule") as outermost:
+            raised = True  # as a scheduler does that does not know a new group
+            try:
+                original(self, *args, **kwargs)
+                raised = False
+            finally:
+                making = _depth.inside.get("scheduler", 0)  # a constructor takes the first step
+                if outermost and not making and _listeners and not is_compiling():
+                    tell("schedule", self, raised)
+
+    return step
 
 
 def _backward(original: Any) -> Any:

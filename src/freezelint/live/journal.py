@@ -24,6 +24,7 @@ class Held:
     kind: str
     site: Site | None
     steps: int = 0
+    told: int = 0  # how many of them the state knows of
     groups: list[frozenset[Part]] = field(default_factory=list)
 
 

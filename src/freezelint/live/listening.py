@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from freezelint.finding import Site
-from freezelint.live import sites
+from freezelint.live import schedules, sites
 from freezelint.live.journal import Held
 from freezelint.live.probe import ByIdentity
 from freezelint.live.telling import Teller
@@ -29,6 +29,9 @@ class Listener(Teller):
         super().__init__(*arguments)
         self._ran: list[nn.Module] = []
         self._open: list[tuple[Any, int]] = []
+        self._schedulers: ByIdentity[int] = ByIdentity()
+        self._scheduled: dict[int, tuple[int, int]] = {}  # what had changed when a scheduler's step was told of last
+        self._changes = 0  # to what the optimizers hold
         self._forced: ByIdentity[Site | None] = ByIdentity()
 
     def _ran_so_far(self) -> None:
@@ -112,26 +115,51 @@ class Listener(Teller):
         held = self._known.get(optimizer)
         if held is None:
             held = Held(next(self._serials), weakref.ref(optimizer), type(optimizer).__name__, site)
+            self._slept()
             self._known[optimizer] = held
+            self._changes += 1
             self.optimizers[held.serial] = held
             groups = [[weakref.ref(p) for p in group["params"]] for group in getattr(optimizer, "param_groups", ())]
-            by = sites.framework()
-            self._journal.note("build", site, [optimizer], serial=held.serial, kind=held.kind, groups=groups, by=by)
+            told = {"by": sites.framework(), "coasts": schedules.coasts(optimizer)}
+            self._journal.note("build", site, [optimizer], serial=held.serial, kind=held.kind, groups=groups, **told)
         return held
+
+    def _slept(self) -> None:
+        """Note the optimizers that have stepped while the recorder slept."""
+        stepped = [held for held in self.optimizers.values() if held.steps > held.told]
+        if stepped:
+            self._journal.note("slept", None, [], serials=[held.serial for held in stepped])
+            for held in stepped:
+                held.told = held.steps
 
     def _group(self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor], has_rate: bool) -> None:
         held = self._known.get(optimizer)
-        if held is None:
-            self._hold(optimizer, None)
-            return
+        if held is None:  # its constructor was refused this group
+            held = self._hold(optimizer, sites.here())
         self._wake("group")
+        self._changes += 1
         self._journal.note("group", sites.here(), parameters, serial=held.serial, has_rate=has_rate)
 
     def _scheduler(self, scheduler: Any, result: Any, args: Any, kwargs: Any) -> None:
         optimizer = getattr(scheduler, "optimizer", None)
         if isinstance(optimizer, torch.optim.Optimizer):
             held = self._hold(optimizer, None)
-            self._journal.note("scheduler", sites.here(), [], serial=held.serial, kind=type(scheduler).__name__)
+            number = self._schedulers[scheduler] = next(self._serials)
+            told = {"kind": type(scheduler).__name__, "number": number, "fixed": schedules.fixed_groups(scheduler)}
+            self._journal.note("scheduler", sites.here(), [], serial=held.serial, **told)
+
+    def _schedule(self, scheduler: Any, raised: bool) -> None:
+        number, optimizer = self._schedulers.get(scheduler), getattr(scheduler, "optimizer", None)
+        held = self._known.get(optimizer)
+        if number is None or held is None:
+            return
+        # Also while the recorder sleeps, once after each change to the optimizers: this comes once in an epoch.
+        changes = (self._changes, sum(other.steps > 0 for other in self.optimizers.values()))
+        if self.close or self._scheduled.get(number) != changes:
+            self._scheduled[number] = changes
+            self._slept()
+            fits = not raised and schedules.fits(scheduler)
+            self._journal.note("schedule", sites.here(), [], serial=held.serial, number=number, fits=fits)
 
     def _wrap(self, wrapper: nn.Module, result: Any, args: Any, kwargs: Any) -> None:
         self._wake("wrap")

@@ -20,6 +20,7 @@ from torch import nn
 
 from freezelint.finding import Site
 from freezelint.live import hooks, sites
+from freezelint.live.journal import Held
 from freezelint.live.listening import Listener
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
@@ -69,6 +70,7 @@ class Recorder(Listener):
             "build": self._build,
             "group": self._group,
             "scheduler": self._scheduler,
+            "schedule": self._schedule,
             "wrap": self._wrap,
             "before backward": self._before_backward,
             "backward": self._backward,
@@ -259,7 +261,20 @@ class Recorder(Listener):
             self.measures.before_step(optimizer)
         if self.close:
             by = sites.framework()
+            self._dropped(held)
+            held.told = held.steps + 1
             self._emit(ev.Step(site=sites.here(), optimizer=held.serial, lap=self._lap(), by=by))
+
+    def _dropped(self, held: Held) -> None:
+        """Tell of the gradients of frozen parameters that are gone: it takes no call to drop one."""
+        found = []
+        for part in (part for group in held.groups for part in group):
+            ref = self.forest.leaves[part].parameter
+            parameter = ref() if ref is not None else None
+            if parameter is not None and not parameter.requires_grad and parameter.grad is None:
+                found.append(part)
+        if found:
+            self._emit(ev.ZeroGrad(site=None, region=frozenset(found), lap=self._lap()))
 
     def _step(self, optimizer: torch.optim.Optimizer) -> None:
         held = self._known.get(optimizer)

@@ -180,15 +180,33 @@ class Teller:
                     label=held.kind,
                     by=details["by"],
                     filtered=any(self._flags.get(p) is False for p in self._siblings(groups)),
+                    coasts=details["coasts"],
                 )
             case "group":
                 region = self._parts(alive, site)
                 self.optimizers[details["serial"]].groups.append(region)
                 yield ev.AddParamGroup(
-                    site=site, lap=lap, optimizer=details["serial"], region=region, has_lr=details["has_rate"]
+                    site=site, lap=lap, optimizer=details["serial"], region=region, has_lr=Tri.of(details["has_rate"])
                 )
             case "scheduler":
-                yield ev.AttachScheduler(site=site, lap=lap, optimizer=details["serial"], kind=details["kind"])
+                yield ev.AttachScheduler(
+                    site=site,
+                    lap=lap,
+                    optimizer=details["serial"],
+                    kind=details["kind"],
+                    scheduler=details["number"],
+                    fixed_groups=details["fixed"],
+                )
+            case "slept":  # no rule is asked: what ran before these steps was not seen
+                for number in details["serials"]:
+                    self.state = self.state.apply(ev.Step(site=None, lap=lap, optimizer=number))
+            case "schedule":
+                known = self.state.optimizers.get(details["serial"])
+                driver = known.driver(details["number"]) if known is not None else None
+                if known is not None and driver is not None and details["fits"]:
+                    if any(group.at > driver.at for group in known.groups):  # its lists were brought up to date
+                        yield driver.attached
+                yield ev.StepScheduler(site=site, lap=lap, optimizer=details["serial"], scheduler=details["number"])
             case "wrap" if alive:
                 self._discover(self.forest.root_of(alive[0]), None)
                 assert isinstance(alive[0], nn.Module)

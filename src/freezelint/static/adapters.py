@@ -225,7 +225,9 @@ def thaw(it: Interpreter, row: ThawRow, name: str, args: Args, node: cst.Call, w
     it.emit(world, ev.SetRequiresGrad(site=site, lap=lap, region=region, to=YES, how="framework", by=by))
     optimizer = args.at(row.optimizer) if row.optimizer is not None else None
     if isinstance(optimizer, Opt):
-        it.emit(world, ev.AddParamGroup(site=site, lap=lap, optimizer=optimizer.serial, region=region, has_lr=True))
+        held = world.state.optimizers.get(optimizer.serial)
+        added = frozenset(p for p in region if held is None or held.holds(p) is not YES)  # it drops those it has
+        it.emit(world, ev.AddParamGroup(site=site, lap=lap, optimizer=optimizer.serial, region=added, has_lr=YES))
     elif row.optimizer is not None:
         it.emit(world, ev.Escape(site=site, lap=lap, region=region, by=by))
     return [(NONE, world)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import libcst as cst
@@ -27,6 +27,7 @@ from freezelint.static.values import (
     Params,
     Partial,
     Ref,
+    Sched,
     Sym,
     Table,
     Tensor,
@@ -249,6 +250,17 @@ def unknown(
 
 def escape(it: Interpreter, args: Args, by: str, node: cst.CSTNode, world: World) -> None:
     """Forget what is known of everything that goes out with these arguments."""
+    from freezelint.static import optimizers
+
+    for value in args.all():
+        record = world.heap.get(value.serial) if isinstance(value, Ref) else None
+        if isinstance(value, Ref) and isinstance(record, Items):  # it may grow there
+            world.heap[value.serial] = replace(record, more=True)
+    for value in deep(args, world):
+        if isinstance(value, Sched):  # its lists may be brought up to date there
+            optimizers.attach(it, value, node, world)
+        elif isinstance(value, Opt):  # it may get a scheduler there
+            optimizers.attach(it, Sched(value.serial, by, serial()), node, world)
     region = frozenset(part for value in args.all() for part in it.regions_in(value, world))
     if not region:
         return

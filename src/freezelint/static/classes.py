@@ -8,7 +8,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.knowledge import canonical, look_up
-from freezelint.knowledge.rows import ContainerRow, LayerRow, ModuleBase, OptimizerRow
+from freezelint.knowledge.rows import ContainerRow, LayerRow, ModuleBase, OptimizerRow, SchedulerRow
 from freezelint.static import calls
 from freezelint.static.interpreter import Interpreter, Outcomes, Scope, settle
 from freezelint.static.modules import ClassInfo, Module, bindings, dotted
@@ -299,13 +299,15 @@ def create(it: Interpreter, cls: ClassInfo, args: calls.Args, node: cst.CSTNode,
     """`Class(...)`."""
     entries = order(it, cls, world)
     it.instantiated |= {id(entry.node) for entry in entries if isinstance(entry, ClassInfo)}
-    if (
-        any(isinstance(e, str) and isinstance(look_up(e), OptimizerRow) for e in entries)
-        and is_module(it, cls, world) is not YES
-    ):
-        from freezelint.static import library
+    rows = [row for e in entries if isinstance(e, str) and (row := look_up(e)) is not None]
+    if is_module(it, cls, world) is not YES:
+        from freezelint.static import optimizers
 
-        return library.optimizer(it, OptimizerRow(skips_none=False), cls.name, args, node, world)
+        if any(isinstance(row, OptimizerRow) for row in rows):
+            return optimizers.build(it, OptimizerRow(skips_none=False), cls.name, args, node, world)
+        base = next((row for row in rows if isinstance(row, SchedulerRow)), None)
+        if base is not None:
+            return optimizers.scheduler(it, base, cls.name, args, node, world)
     owner = new_instance(it, cls, world)
     found = member(it, cls, "__init__", world)
     if found is not None and isinstance(found[0], cst.FunctionDef):

@@ -81,6 +81,10 @@ def method(it: Interpreter, owner: Ref | Tuple, name: str, args: Args, node: cst
     record = world.heap.get(owner.serial)
     first = closed(args.pos[0], world) if args.pos else None
     if isinstance(record, Items):
+        if name in ("extend", "update") and isinstance(first, Params):
+            from freezelint.static.loops import use
+
+            use(it, first, f"{name}()", node, world)
         given = _of_list(it, owner, record, name, first, args, world)
         return [(Nothing(None, evaluate.source(it, node)) if given is NONE else given, world)]
     if isinstance(record, Table):

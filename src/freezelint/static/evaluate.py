@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import libcst as cst
@@ -72,21 +73,21 @@ def source(it: Interpreter, node: cst.CSTNode) -> str:
 
 def label(it: Interpreter, value: Value, name: str, world: World) -> None:
     """Call a new model after the first name it is bound to, as its author does; its children after it."""
-    if not isinstance(value, Obj) or value.path:
-        return
-    record = world.heap.get(value.serial)
-    if not isinstance(record, Instance) or record.part is None:
+    record = world.heap.get(value.serial) if isinstance(value, Obj) and not value.path else None
+    whole = record.part if isinstance(record, Instance) else value.parameter if isinstance(value, Params) else None
+    if whole is None:
         return
     # What a constructor called `self.head` is `net.head` once the instance has a name of its own.
-    inner = record.part.label.removeprefix("self.")
-    renamed = name != record.part.label != inner and name.endswith(f".{inner}")
-    if not renamed and not record.part.label.startswith("("):
+    inner = whole.label.removeprefix("self.")
+    renamed = name != whole.label != inner and name.endswith(f".{inner}")
+    if not renamed and not whole.label.startswith("("):
         return
-    old, record.part.label = record.part.label, name
-    for part in record.part.below():
+    old, whole.label = whole.label, name
+    for part in whole.below():
         part.label = part.label.replace(old, name, 1)
-    for path, child in record.attrs.items():
-        label(it, child, f"{name}.{path}", world)
+    if isinstance(record, Instance):
+        for path, child in record.attrs.items():
+            label(it, child, f"{name}.{path}", world)
 
 
 _CONSTANTS: dict[str, Value] = {"True": Const(True), "False": Const(False), "None": NONE}
@@ -243,7 +244,7 @@ def items_of(value: Value, world: World) -> Items | None:
         record = world.heap.get(value.serial)
         return record if isinstance(record, Items) else None
     if isinstance(value, Params) and not value.single:
-        return Items((value,))
+        return Items((replace(value, iterator=None),))
     return None
 
 

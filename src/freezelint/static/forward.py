@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import libcst as cst
 
 from freezelint.static import calls, classes
@@ -10,6 +12,7 @@ from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Elem, Func, Instance, Obj, Ref, Sym, Tensor, Tuple, Value, tensor_of
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
+from freezelint.trace.regions import Region
 from freezelint.trace.tri import UNSURE, YES
 
 
@@ -25,19 +28,37 @@ def run(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World
         return calls.unknown(it, "", args, node, world)
     number = serial()
     label = record.part.label + (f".{owner.path}" if owner.path else "")
+    region = it.region(owner, world)
     it.emit(
         world,
-        ev.Forward(site=it.place(node), lap=it.lap(world), serial=number, label=label, region=it.region(owner, world)),
+        ev.Forward(
+            site=it.place(node),
+            lap=it.lap(world),
+            serial=number,
+            label=label,
+            region=region,
+            foreign=_is_foreign(it, region, world),
+        ),
     )
     if record.cls is not None and not owner.path:
         found = classes.member(it, record.cls, "forward", world)
         if found is not None and isinstance(found[0], cst.FunctionDef):
             func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
+            bare = frozenset(part for part in region if part.is_bare)
+            outside, it.reached = it.reached, set()
+            done = calls.inline(it, func, args, node, world)
+            direct, it.reached = bare & it.reached, it.reached | outside
             return [
-                (_result(value, number, args, after), after)
-                for value, after in calls.inline(it, func, args, node, world)
+                (_with(it, direct, _result(value, number, args, after), node, after), after) for value, after in done
             ]
     return [(through(it, number, args, world), world)]
+
+
+def _is_foreign(it: Interpreter, region: Region, world: World) -> bool:
+    """Whether a method of a model runs what is not known to be a part of it: a plain list of layers, an argument."""
+    owner = it.scope.owner
+    own = it.as_module(owner, world) if isinstance(owner, Obj) else None
+    return own is not None and not region <= it.region(own, world)
 
 
 def through(it: Interpreter, number: int, args: Args, world: World) -> Tensor:
@@ -56,6 +77,15 @@ def _result(value: Value, number: int, args: Args, world: World) -> Value:
         if any(isinstance(v, Tensor) and v.uses for v in calls.inside(value, world)):
             return value
     return Tensor(frozenset({ev.Use(number)}), UNSURE) if isinstance(value, (Sym, Tuple, Ref)) else value
+
+
+def _with(it: Interpreter, direct: Region, value: Value, node: cst.CSTNode, world: World) -> Value:
+    """What a forward returned, with the way back to the bare parameters that it computed with."""
+    if not direct or not isinstance(value, Tensor):
+        return value
+    number = serial()
+    it.emit(world, ev.Forward(site=it.place(node), lap=it.lap(world), serial=number, region=direct))
+    return replace(value, uses=value.uses | {ev.Use(number)})
 
 
 def element(it: Interpreter, func: Elem, args: Args, node: cst.CSTNode, world: World) -> Outcomes:

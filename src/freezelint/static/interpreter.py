@@ -328,7 +328,7 @@ class Interpreter:
 
     def _registers(self, attr: Value, world: World) -> bool:
         if isinstance(attr, Params):
-            return attr.single and len(attr.members) == 1 and attr.members[0][1].label.startswith("parameter ")
+            return attr.parameter is not None
         if isinstance(attr, Obj):
             record = world.heap.get(attr.serial)
             return isinstance(record, Instance) and record.part is not None

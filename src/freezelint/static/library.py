@@ -32,21 +32,18 @@ from freezelint.knowledge.rows import (
     TrainerRow,
     WrapRow,
 )
-from freezelint.static import adapters, builtin, calls, zoo
+from freezelint.static import adapters, builtin, calls, optimizers, zoo
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import (
     NONE,
     Const,
-    Elem,
     GradMode,
     Instance,
     Items,
     Obj,
-    Opt,
     Params,
     Ref,
-    Sched,
     Sym,
     Table,
     Tensor,
@@ -57,8 +54,8 @@ from freezelint.static.values import (
 )
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Layer, Part, Region
-from freezelint.trace.tri import NO, UNSURE, YES, Tri, both
+from freezelint.trace.regions import Layer, Part
+from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 # What is passed to these cannot change what trains: reports, logs, checks, data.
 _HARMLESS = re.compile(
@@ -120,15 +117,9 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
         case FamilyRow():
             return calls.unknown(it, name, args, node, world)
         case OptimizerRow():
-            return optimizer(it, row, name.rpartition(".")[2], args, node, world)
+            return optimizers.build(it, row, name.rpartition(".")[2], args, node, world)
         case SchedulerRow():
-            driven = args.at(row.optimizer)
-            if isinstance(driven, Opt):
-                it.emit(
-                    world, ev.AttachScheduler(site=site, lap=lap, optimizer=driven.serial, kind=name.rpartition(".")[2])
-                )
-                return [(Sched(driven.serial, name.rpartition(".")[2]), world)]
-            return [(Sym(("fresh", serial()), "scheduler", kind=name), world)]
+            return optimizers.scheduler(it, row, name, args, node, world)
         case GradModeRow():
             mode = calls.grad_mode(row, args, NONE)
             assert isinstance(mode, GradMode)
@@ -245,7 +236,7 @@ def parameter(it: Interpreter, args: Args, node: cst.CSTNode, world: World) -> P
     """`nn.Parameter(...)`."""
     from freezelint.trace.regions import View
 
-    part = Part("parameter (new)", layers={"": Layer("Parameter", ("",))}, names=frozenset({""}))
+    part = Part("(parameter)", layers={"": Layer("Parameter", ("",))}, names=frozenset({""}))
     it.emit(world, ev.CreateModule(site=it.place(node), lap=it.lap(world), region=frozenset({part}), kind="Parameter"))
     flag = args.get(1, "requires_grad")
     if flag is not None:
@@ -332,80 +323,6 @@ def copied(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World
         if to is not YES:
             it.emit(world, ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), region=region, to=to, how="copy"))
     return Obj(number)
-
-
-# Optimizers ----------------------------------------------------------------------------------------------------------
-
-
-def optimizer(it: Interpreter, row: OptimizerRow, kind: str, args: Args, node: cst.CSTNode, world: World) -> Outcomes:
-    """An optimizer over what it is given."""
-    given = args.at(row.params)
-    if row.wraps or isinstance(given, Opt):
-        return [(given if given is not None else Sym(("fresh", serial()), "optimizer"), world)]
-    if given is None and len(args.kw) == 1 and not args.pos:
-        given = next(iter(args.kw.values()))
-    number = serial()
-    groups, complete, filtered = groups_of(it, given, node, world)
-    it.emit(
-        world,
-        ev.BuildOptimizer(
-            site=it.place(node),
-            lap=it.lap(world),
-            optimizer=number,
-            kind=kind,
-            groups=groups,
-            complete=complete,
-            filtered=filtered,
-            label=kind,
-            skips_none=row.skips_none,
-        ),
-    )
-    return [(Opt(number), world)]
-
-
-def groups_of(
-    it: Interpreter, value: Value | None, node: cst.CSTNode, world: World
-) -> tuple[tuple[Region, ...], Tri, bool]:
-    """The parameter groups an argument makes, whether these are all, and whether they were filtered by flag."""
-    from freezelint.static.loops import use
-
-    if isinstance(value, Params):
-        use(it, value, "an optimizer", node, world)
-        return (value.region,), UNSURE if value.unsure else YES, value.filtered
-    if isinstance(value, Elem) and value.what in ("param", "maybe", "filtered"):
-        return (frozenset(p for _, p in world.elements.get(value.loop, ())),), UNSURE, False
-    if isinstance(value, Ref):
-        record = world.heap.get(value.serial)
-        if isinstance(record, Table):
-            inner = record.items.get("params")
-            if inner is None:
-                return (), UNSURE, False
-            groups, complete, filtered = groups_of(it, inner, node, world)
-            return (frozenset().union(*groups),), both(complete, UNSURE if record.more else YES), filtered
-        if isinstance(record, Items):
-            return _of_items(it, record.items, record.more, node, world)
-    if isinstance(value, Tuple):
-        return _of_items(it, value.items, False, node, world)
-    return (), UNSURE, False
-
-
-def _of_items(
-    it: Interpreter, items: tuple[Value, ...], more: bool, node: cst.CSTNode, world: World
-) -> tuple[tuple[Region, ...], Tri, bool]:
-    regions: list[Region] = []
-    loose: set[Part] = set()
-    complete, filtered = (UNSURE if more else YES), bool(items)
-    for item in items:
-        groups, known, some = groups_of(it, item, node, world)
-        complete = both(complete, known)
-        filtered = filtered and some
-        if isinstance(item, Ref):
-            regions += groups
-        else:
-            loose |= frozenset().union(*groups)
-    if loose:
-        regions.append(frozenset(loose))
-    return tuple(regions), complete, filtered
 
 
 def tables(world: World, ref: Ref) -> Any:

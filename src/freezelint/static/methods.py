@@ -12,10 +12,10 @@ from freezelint.knowledge import look_up
 from freezelint.knowledge.peft import UNWRAPS
 from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, InputsRow
 from freezelint.knowledge.transformers import METHODS_OF_MODELS
-from freezelint.static import adapters, branches, calls, containers, forward, modes, trainers
+from freezelint.static import adapters, branches, calls, containers, forward, modes, optimizers, trainers
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.library import groups_of, harmless
+from freezelint.static.library import harmless
 from freezelint.static.values import (
     NONE,
     Cls,
@@ -26,6 +26,7 @@ from freezelint.static.values import (
     GradMode,
     Instance,
     Lib,
+    Method,
     Modules,
     Obj,
     Opt,
@@ -55,7 +56,7 @@ from freezelint.static.writing import (
 )
 from freezelint.trace import events as ev
 from freezelint.trace.regions import BATCHNORM, Test, View
-from freezelint.trace.tri import NO, UNSURE, YES, Tri
+from freezelint.trace.tri import NO, UNSURE, YES
 
 _SAME = frozenset(
     {
@@ -195,7 +196,8 @@ def on_module(
     if name == "apply":
         return _apply(it, owner, it.members(owner, world), args, node, world)
     if name == "zero_grad":
-        it.emit(world, ev.ZeroGrad(site=site, lap=lap, region=it.region(owner, world), set_to_none=_none_set(args)))
+        to_none = optimizers.none_set(args)
+        it.emit(world, ev.ZeroGrad(site=site, lap=lap, region=it.region(owner, world), set_to_none=to_none))
         return [(NONE, world)]
     if name in ("forward", "__call__"):
         return forward.run(it, owner, args, node, world)
@@ -245,13 +247,6 @@ def _apply(it: Interpreter, owner: Value, members: Any, args: Args, node: cst.Ca
         after.elements.pop(loop, None)
         done.append((owner, after))
     return done
-
-
-def _none_set(args: Args) -> Tri:
-    value = args.get(0, "set_to_none")
-    if value is None:
-        return YES
-    return Tri.of(value.value) if isinstance(value, Const) and isinstance(value.value, bool) else UNSURE
 
 
 def _other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
@@ -420,39 +415,6 @@ def _on_module_element(it: Interpreter, owner: Elem, name: str, args: Args, node
 # Optimizers, schedulers, tensors, copies -----------------------------------------------------------------------------
 
 
-def _on_optimizer(it: Interpreter, owner: Opt, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
-    site, lap = it.place(node), it.lap(world)
-    if name == "step":
-        it.emit(world, ev.Step(site=site, lap=lap, optimizer=owner.serial))
-    elif name == "zero_grad":
-        it.emit(world, ev.ZeroGrad(site=site, lap=lap, optimizer=owner.serial, set_to_none=_none_set(args)))
-    elif name == "add_param_group":
-        add_group(it, owner, args.get(0, "param_group"), node, world)
-    return [(Sym(("fresh", serial())), world)]
-
-
-def add_group(it: Interpreter, owner: Opt, group: Value | None, node: cst.Call, world: World) -> None:
-    """A group joins an optimizer."""
-    groups, complete, _ = groups_of(it, group, node, world)
-    table = world.heap.get(group.serial) if isinstance(group, Ref) else None
-    has_lr = "lr" in getattr(table, "items", {})
-    it.emit(
-        world,
-        ev.AddParamGroup(
-            site=it.place(node),
-            lap=it.lap(world),
-            optimizer=owner.serial,
-            complete=complete,
-            region=frozenset().union(*groups),
-            has_lr=has_lr,
-        ),
-    )
-
-
-def _on_scheduler(it: Interpreter, owner: Sched, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
-    return [(Sym(("fresh", serial())), world)]
-
-
 def _on_tensor(it: Interpreter, owner: Tensor, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     if name == "backward":
         backward(it, owner, node, world)
@@ -550,7 +512,7 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
     if name in ("lower", "upper", "strip") and not args.pos:
         return [(Sym(("text", name, owner), f"{owner.text}.{name}()"), world)]
     if isinstance(owner.key, tuple) and owner.key[0] == "groups" and name in ("append", "extend"):
-        add_group(it, owner.key[1], args.get(0), node, world)
+        optimizers.add_group(it, owner.key[1], args.get(0), node, world)
         return [(NONE, world)]
     if (
         name in _ASKS_MODULE
@@ -588,7 +550,7 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
         backward(it, loss, node, world)
         return [(NONE, world)]
     if name == "zero_grad":
-        it.emit(world, ev.ZeroGrad(site=it.place(node), lap=it.lap(world), set_to_none=_none_set(args)))
+        it.emit(world, ev.ZeroGrad(site=it.place(node), lap=it.lap(world), set_to_none=optimizers.none_set(args)))
         return [(NONE, world)]
     if name == "prepare" and args.pos:
         return [(Tuple(tuple(args.pos)) if len(args.pos) > 1 else args.pos[0], world)]
@@ -695,8 +657,9 @@ def _on_lib(it: Interpreter, owner: Lib, name: str, args: Args, node: cst.Call, 
 _HANDLERS: dict[type, Any] = {
     Params: _on_params,
     Elem: _on_element,
-    Opt: _on_optimizer,
-    Sched: _on_scheduler,
+    Opt: optimizers.method,
+    Sched: optimizers.on_scheduler,
+    Method: optimizers.on_attribute,
     Tensor: _on_tensor,
     Copy: _on_copy,
     StateDict: _on_state_dict,

@@ -170,6 +170,12 @@ class Params(Value):
         """The parts, without the view on their names."""
         return frozenset(part for _, part in self.members)
 
+    @property
+    def parameter(self) -> Part | None:
+        """The parameter that an `nn.Parameter(...)` made, and nothing else."""
+        part = self.members[0][1] if self.single and len(self.members) == 1 else None
+        return part if part is not None and part.parent is None and part.is_bare else None
+
 
 @dataclass(frozen=True, slots=True)
 class Modules(Value):
@@ -251,6 +257,8 @@ class Sched(Value):
 
     optimizer: int
     kind: str
+    serial: int = 0
+    fixed_groups: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, intent
+from freezelint.static import branches, intent, optimizers
 from freezelint.static.attributes import PARAMETER_NAMES, head_of
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import ClassInfo
@@ -24,6 +24,7 @@ from freezelint.static.values import (
     Mod,
     Obj,
     Params,
+    Sched,
     Sym,
     Tensor,
     Value,
@@ -59,6 +60,8 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
                 attach(it, symbolic, name, module, node, world)
     elif isinstance(owner, Mod):
         world.own(owner.module.path)[name] = value
+    elif isinstance(owner, Sched):  # its lists are brought up to date
+        optimizers.attach(it, owner, node, world)
 
 
 def wrote_on_copy(
@@ -393,7 +396,7 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
     if record.cls is not None:
         from freezelint.static.evaluate import label
 
-        label(it, value, f"self.{name}" if record.part is None else name, world)
+        label(it, value, f"self.{name}" if record.part is None or isinstance(value, Params) else name, world)
 
 
 def _write_mode(it: Interpreter, owner: Obj, record: Instance, value: Value, node: cst.CSTNode, world: World) -> None:

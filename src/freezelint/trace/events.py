@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from freezelint.trace.regions import NOWHERE, Region
-from freezelint.trace.tri import UNSURE, YES, Tri
+from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +96,11 @@ class MissingAttribute(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BuildOptimizer(Event):
-    """An optimizer over `groups`. `complete` is NO/UNSURE when it may hold more than these."""
+    """An optimizer over `groups`. `complete` is NO/UNSURE when it may hold more than these.
+
+    `coasts` says whether momentum or weight decay move a parameter whose gradient is zero. `nested` (static only: at
+    run time there is no optimizer) is the generator that stands in the given list as one item, which raises.
+    """
 
     optimizer: int
     kind: str
@@ -106,6 +110,8 @@ class BuildOptimizer(Event):
     skips_none: bool = True
     label: str = "optimizer"
     by: str = ""  # the framework that builds it from what the user gave it
+    coasts: Tri = UNSURE
+    nested: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,15 +121,28 @@ class AddParamGroup(Event):
     optimizer: int
     region: Region
     complete: Tri = YES
-    has_lr: bool = False
+    has_lr: Tri = NO
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AttachScheduler(Event):
-    """A learning rate scheduler now drives `optimizer`."""
+    """A learning rate scheduler now drives `optimizer`. `fixed_groups` when it counts on the groups of this moment.
+
+    It is told once more when its own lists were changed afterwards, so that they fit the groups again.
+    """
 
     optimizer: int
     kind: str
+    scheduler: int = 0
+    fixed_groups: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StepScheduler(Event):
+    """A learning rate scheduler's step."""
+
+    optimizer: int
+    scheduler: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -197,11 +216,15 @@ class OpenInputs(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Forward(Event):
-    """`region` was run. `serial` names this forward in the `Use` records of what came out of it."""
+    """`region` was run. `serial` names this forward in the `Use` records of what came out of it.
+
+    `foreign` when a model's own code ran it and it is not known to be a part of that model.
+    """
 
     serial: int
     region: Region
     label: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,59 @@ class Run:
                 kin |= ran.event.region
         return kin
 
+    def idle(self, optimizer: Optimizer) -> list[Part]:
+        """All that an optimizer holds, when it surely holds nothing that could move: every parameter is frozen, and no
+        gradient ever reached one. Empty otherwise."""
+        held = [leaf for leaf in leaves(optimizer.region) if leaf.has("params") is not NO]
+        if optimizer.complete is not YES or not all(self.flag(leaf) is NO for leaf in held):
+            return []
+        return held if all(self.gradient(leaf) is NO and self.in_use(leaf) for leaf in held) else []
+
+    def left_over(self, optimizer: Optimizer) -> list[tuple[Part, ev.ZeroGrad | None]]:
+        """The frozen leaves that a step still moves, since the gradient of their last step was kept: as it was, or
+        as the zeros that this ZeroGrad put there, which momentum and weight decay still move."""
+        found: list[tuple[Part, ev.ZeroGrad | None]] = []
+        for part in self.frozen(optimizer.region):
+            froze, got = find(self.state.grad, part), find(self.state.gradient, part)
+            if froze is None or got is None or got.value is not YES or optimizer.holds(part) is not YES:
+                continue
+            if froze.at < got.at or optimizer.stepped_at < got.at or self.state.zeroed_at > got.at:
+                continue
+            zeroed = find(self.state.zeroed, part)
+            if zeroed is None or zeroed.at < got.at:
+                found.append((part, None))
+            elif zeroed.value is NO and optimizer.built.coasts is YES and isinstance(zeroed.event, ev.ZeroGrad):
+                found.append((part, zeroed.event))
+        return found
+
+    def taught(self, event: ev.Event) -> list[Part]:
+        """The leaves that surely got a gradient for this step. What a model runs without owning it is not counted."""
+        ran = [one.event.region for one in self.training_passes(event) if not one.event.foreign]
+        found: list[Part] = []
+        for part in filter(self.in_use, self.trainable(frozenset().union(*ran))):
+            fact = find(self.state.gradient, part)
+            loss = fact.event if fact is not None and fact.value is YES else None
+            if isinstance(loss, ev.Backward) and (loss.complete is YES or loss.reached is not None):
+                found.append(part)
+        return found
+
+    def replaces(self, part: Part, since: Optimizer) -> bool:
+        """Whether a leaf has taken the place of another after an optimizer was built."""
+        joined = find(self.state.joined, part)
+        if joined is None or joined.at < since.at:
+            return False
+        return isinstance(joined.event, ev.ReplaceSubmodule) and bool(joined.event.old)
+
+    def succeeded(self, optimizer: Optimizer) -> Optimizer | None:
+        """The optimizer that was built later over the same model, and steps instead of this one."""
+        roots = {part.root for part in optimizer.region}
+        for other in self.state.optimizers.values():
+            later = other.at > max((optimizer.at, optimizer.stepped_at, *(one.at for one in optimizer.schedulers)))
+            if later and other.stepped is not None and other.complete is YES:
+                if roots & {part.root for part in other.region}:
+                    return other
+        return None
+
     def recording(self) -> Tri:
         """Whether autograd records now."""
         return self.state.is_recording()

@@ -33,7 +33,18 @@ class Group:
     """One parameter group: what it held when it was made."""
 
     region: Region
-    event: ev.Event = field(compare=False)
+    event: ev.BuildOptimizer | ev.AddParamGroup = field(compare=False)
+    at: int = field(compare=False, default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """A learning rate scheduler of an optimizer, and its last step."""
+
+    serial: int
+    attached: ev.AttachScheduler = field(compare=False)
+    at: int = field(compare=False, default=0)
+    stepped: ev.StepScheduler | None = field(compare=False, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +60,9 @@ class Optimizer:
     filtered: bool = False
     perhaps: Region = frozenset()  # filtered by flags that were not known: of these, what required grad then
     stepped: ev.Step | None = field(compare=False, default=None)
-    scheduler: ev.AttachScheduler | None = field(compare=False, default=None)
+    schedulers: tuple[Scheduler, ...] = ()
     at: int = field(compare=False, default=0)
+    stepped_at: int = field(compare=False, default=-1)
 
     def holds(self, part: Part) -> Tri:
         """Whether `part` (or what it was split from) is in a group; UNSURE when the groups are not fully known."""
@@ -59,6 +71,15 @@ class Optimizer:
                 if above in group.region:
                     return UNSURE if above in self.perhaps and group.event is self.built else YES
         return NO if self.complete is YES else UNSURE
+
+    @property
+    def region(self) -> Region:
+        """Everything in its groups."""
+        return frozenset(part for group in self.groups for part in group.region)
+
+    def driver(self, scheduler: int) -> Scheduler | None:
+        """One of its schedulers, as it was attached last."""
+        return next((one for one in self.schedulers if one.serial == scheduler), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +156,8 @@ class State:
     gradient: Facts = field(default_factory=dict)  # parts a backward reached
     trained: Facts = field(default_factory=dict)  # parts trained in train mode, since their first such forward
     clipped: Facts = field(default_factory=dict, compare=False)
-    zeroed: Facts = field(default_factory=dict, compare=False)  # parts whose gradients a module's zero_grad() dropped
+    zeroed: Facts = field(default_factory=dict, compare=False)  # parts whose gradients were dropped, or zeroed: NO
+    zeroed_at: int = field(default=-1, compare=False)  # the moment when those of something unknown were
     cut: Facts = field(default_factory=dict)  # parts whose way to a loss was cut, with the Cut
     optimizers: Mapping[int, Optimizer] = field(default_factory=dict)
     recording: tuple[Fact, ...] = ()
@@ -217,7 +239,7 @@ def _wrote(s: State, e: ev.WroteAttribute) -> dict[str, Any]:
 
 
 def _build(s: State, e: ev.BuildOptimizer) -> dict[str, Any]:
-    groups = tuple(Group(region, e) for region in e.groups)
+    groups = tuple(Group(region, e, s.clock) for region in e.groups)
     return {
         "optimizers": {
             **s.optimizers,
@@ -240,13 +262,25 @@ def _add_group(s: State, e: ev.AddParamGroup) -> dict[str, Any]:
     held = s.optimizers.get(e.optimizer)
     if held is None:
         return {}
-    grown = replace(held, groups=(*held.groups, Group(e.region, e)), complete=both(held.complete, e.complete))
+    grown = replace(held, groups=(*held.groups, Group(e.region, e, s.clock)), complete=both(held.complete, e.complete))
     return {"optimizers": {**s.optimizers, e.optimizer: grown}}
 
 
 def _attach(s: State, e: ev.AttachScheduler) -> dict[str, Any]:
     held = s.optimizers.get(e.optimizer)
-    return {"optimizers": {**s.optimizers, e.optimizer: replace(held, scheduler=e)}} if held else {}
+    if held is None:
+        return {}
+    others = tuple(one for one in held.schedulers if one.serial != e.scheduler)
+    grown = replace(held, schedulers=(*others, Scheduler(e.scheduler, e, s.clock)))
+    return {"optimizers": {**s.optimizers, e.optimizer: grown}}
+
+
+def _schedule(s: State, e: ev.StepScheduler) -> dict[str, Any]:
+    held = s.optimizers.get(e.optimizer)
+    if held is None:
+        return {}
+    driven = tuple(replace(one, stepped=e) if one.serial == e.scheduler else one for one in held.schedulers)
+    return {"optimizers": {**s.optimizers, e.optimizer: replace(held, schedulers=driven)}}
 
 
 def _enter(s: State, e: ev.EnterGradMode) -> dict[str, Any]:
@@ -341,7 +375,21 @@ def _clip(s: State, e: ev.ClipGradients) -> dict[str, Any]:
 
 
 def _zero(s: State, e: ev.ZeroGrad) -> dict[str, Any]:
-    return {"zeroed": told(s.zeroed, e.region, Fact(e.set_to_none, e, s.clock))} if e.region else {}
+    held = s.optimizers.get(e.optimizer) if e.optimizer is not None else None
+    region = e.region
+    if held is not None:
+        region = held.region
+    elif not region:  # of something that is not known: it may be anything
+        return {"zeroed_at": s.clock}
+    if e.set_to_none is not YES:  # what has no gradient stays without one
+        region = frozenset(leaf for leaf in leaves(region) if not _dropped(s, leaf))
+    return {"zeroed": told(s.zeroed, region, Fact(e.set_to_none, e, s.clock))}
+
+
+def _dropped(s: State, leaf: Part) -> bool:
+    """Whether the gradient of a leaf was dropped, and no backward gave it another one since."""
+    zeroed, got = find(s.zeroed, leaf), find(s.gradient, leaf)
+    return zeroed is not None and zeroed.value is YES and (got is None or got.at < zeroed.at)
 
 
 def _measured(s: State, e: ev.Backward, reached: Region) -> dict[str, Any]:
@@ -363,7 +411,7 @@ def _step(s: State, e: ev.Step) -> dict[str, Any]:
     if s.began is None:
         changes["began"] = s.clock
     if held:
-        changes["optimizers"] = {**s.optimizers, e.optimizer: replace(held, stepped=e)}
+        changes["optimizers"] = {**s.optimizers, e.optimizer: replace(held, stepped=e, stepped_at=s.clock)}
     return changes
 
 
@@ -398,6 +446,7 @@ _APPLY: dict[type, Callable[[State, Any], dict[str, Any]]] = {
     ev.BuildOptimizer: _build,
     ev.AddParamGroup: _add_group,
     ev.AttachScheduler: _attach,
+    ev.StepScheduler: _schedule,
     ev.EnterGradMode: _enter,
     ev.ExitGradMode: _exit,
     ev.Wrap: _wrap,
