@@ -392,6 +392,11 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
             if child is not None and child.path:
                 attach(it, owner, name, child, node, world)
                 return
+    if isinstance(value, Params) and value.single and record.part is not None and record.part.layers:
+        if value.parameter is None:  # tied to a parameter of another layer: what is known of its own is void
+            tied = frozenset(record.part.at(path)) - value.region
+            if tied:
+                it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=tied, by=f".{name} = ..."))
     world.heap[owner.serial] = replace(record, attrs={**record.attrs, path: value})
     if record.cls is not None:
         from freezelint.static.evaluate import label
