@@ -32,7 +32,13 @@ ALLOWED = {
 }
 
 # package -> third-party modules that only it may import
-OWNERS = {"libcst": {"static", "fixes"}, "torch": {"live"}, "click": {"cli", "__main__"}}
+OWNERS = {
+    "libcst": {"static", "fixes"},
+    "torch": {"live"},
+    "click": {"cli", "__main__"},
+    "pygls": {"lsp"},
+    "lsprotocol": {"lsp"},
+}
 
 
 def imports(file: Path) -> Iterator[str]:

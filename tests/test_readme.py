@@ -35,6 +35,27 @@ def test_the_program_and_its_output(
     assert capsys.readouterr().out == shown, "run `python tools/update_readme.py`, and read what has changed"
 
 
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+
+
+def outline(text: str) -> dict[str, list[str]]:
+    """What does not depend on the language: programs and commands without comments, links, names, headings."""
+    fences = [re.sub(r" *#(?! freezelint:).*", "", block["text"]) for block in BLOCK.finditer(text)]
+    prose = BLOCK.sub("", text)
+    return {
+        "blocks": fences,
+        "links": sorted(re.findall(r"\]\(([^)]*)\)", prose)[1:]),
+        "names": sorted(set(re.findall(r"`([^`]+)`", prose))),
+        "headings": re.findall(r"^#+(?= )", prose, re.MULTILINE),
+        "items": re.findall(r"^\*(?= )", prose, re.MULTILINE),
+    }
+
+
+@pytest.mark.parametrize("what", ["blocks", "links", "names", "headings", "items"])
+def test_the_chinese_readme_says_the_same(what: str) -> None:
+    assert outline(CHINESE)[what] == outline(README)[what], "change README.md and README.zh-CN.md together"
+
+
 def test_options_exist() -> None:
     known = {
         option for command in cli.cli.commands.values() for parameter in command.params for option in parameter.opts

@@ -1,4 +1,4 @@
-"""Put the output of `freezelint check` into the README, below the program that it shows.
+"""Put the output of `freezelint check` into the READMEs, below the program that they show.
 
     python tools/update_readme.py
 
@@ -15,13 +15,19 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 COMMAND = "$ freezelint check finetune.py\n"
 
 
 def main() -> None:
+    """Bring every README up to date."""
+    for readme in READMES:
+        update(readme)
+
+
+def update(readme: Path) -> None:
     """Run the program of the first Python block, replace what stands below the command."""
-    text = README.read_text(encoding="utf-8")
+    text = readme.read_text(encoding="utf-8")
     program = re.search(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert program is not None
     with tempfile.TemporaryDirectory() as folder:
@@ -34,7 +40,7 @@ def main() -> None:
             encoding="utf-8",
         )
     before, rest = text.split(COMMAND, 1)
-    README.write_text(before + COMMAND + done.stdout + rest[rest.index("```\n") :], encoding="utf-8")
+    readme.write_text(before + COMMAND + done.stdout + rest[rest.index("```\n") :], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -194,6 +194,12 @@ def _is_file(path: Path) -> bool:
     return path.name in _entries(str(path.parent)) and path.is_file()
 
 
+def forget() -> None:
+    """Look at the folders again: in a program that goes on running, files come and go."""
+    _entries.cache_clear()
+    roots.cache_clear()
+
+
 _TOP = frozenset({".git", "pyproject.toml", "setup.py", "setup.cfg", ".hg"})
 
 

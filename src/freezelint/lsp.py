@@ -1,0 +1,245 @@
+"""The language server (extra `freezelint[lsp]`): findings while you write, with their story, page and comment.
+
+A document is checked as it stands in the editor; what it imports is read from disk. Findings in those other files are
+shown there, and stay until the documents that led to them are checked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types as lsp
+from pygls import uris
+from pygls.lsp.server import LanguageServer
+
+from freezelint import __version__, api, ignores
+from freezelint.config import ConfigError, Layers
+from freezelint.finding import Edit, Finding, Severity, Site
+from freezelint.notices import NOTICES
+from freezelint.report.base import Page, Report, told
+from freezelint.static import modules
+from freezelint.static.project import Source, display_path
+
+LEVELS = {
+    Severity.ERROR: lsp.DiagnosticSeverity.Error,
+    Severity.WARNING: lsp.DiagnosticSeverity.Warning,
+    Severity.INFO: lsp.DiagnosticSeverity.Information,
+}
+
+# Seconds without a keystroke before an unsaved document is checked.
+PAUSE = 0.7
+
+REASON = "say why"
+
+
+class Editor:
+    """What an editor was told, by the document whose check found it."""
+
+    def __init__(self, server: LanguageServer, pause: float = PAUSE) -> None:
+        self.server = server
+        self.pause = pause
+        self.found: dict[str, dict[str, list[Finding]]] = {}  # checked uri -> uri -> findings
+        self.pages: dict[str, Page] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._waiting: dict[str, asyncio.Task[None]] = {}
+
+    # Checking --------------------------------------------------------------------------------------------------------
+
+    def soon(self, uri: str, pause: float = 0.0) -> None:
+        """Check a document after a pause, unless something happens to it before."""
+        waiting = self._waiting.pop(uri, None)
+        if waiting is not None:
+            waiting.cancel()
+        self._waiting[uri] = asyncio.create_task(self._check(uri, pause))
+
+    async def _check(self, uri: str, pause: float) -> None:
+        await asyncio.sleep(pause)
+        async with self._one_at_a_time:
+            document = self.server.workspace.text_documents.get(uri)
+            path = uris.to_fs_path(uri)
+            if document is None or not path:
+                return
+            version = document.version
+            report = await asyncio.to_thread(self._report, path, document.source)
+            document = self.server.workspace.text_documents.get(uri)
+            if document is None or document.version != version:
+                return  # checked again already, or closed
+            self._take(uri, report)
+
+    def _report(self, path: str, text: str) -> Report:
+        modules.forget()
+        try:
+            return api.check_text(Source(display_path(Path(path)), text), Layers())
+        except ConfigError as error:
+            self.server.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Warning, f"freezelint: {error}"))
+            return Report([])
+
+    def _take(self, uri: str, report: Report) -> None:
+        """Remember what a check found, and tell the editor of every document whose findings may differ now."""
+        self.pages.update(report.pages)
+        by_uri: dict[str, list[Finding]] = defaultdict(list)
+        for finding in report.findings:
+            by_uri[_uri(finding.site)].append(finding)
+        touched = {uri, *by_uri, *self.found.get(uri, ())}
+        self.found[uri] = dict(by_uri)
+        for other in touched:
+            self._publish(other)
+
+    def closed(self, uri: str) -> None:
+        """Forget what the check of a document found."""
+        waiting = self._waiting.pop(uri, None)
+        if waiting is not None:
+            waiting.cancel()
+        for other in {uri, *self.found.pop(uri, ())}:
+            self._publish(other)
+
+    # Telling ---------------------------------------------------------------------------------------------------------
+
+    def of(self, uri: str) -> list[Finding]:
+        """The findings in a document, each once, whichever check found it."""
+        listed: dict[tuple[str, Site], Finding] = {}
+        for by_uri in self.found.values():
+            for finding in by_uri.get(uri, ()):
+                listed.setdefault((finding.rule, finding.site), finding)
+        return list(listed.values())
+
+    def _publish(self, uri: str) -> None:
+        diagnostics = [self._diagnostic(finding) for finding in self.of(uri)]
+        self.server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, diagnostics))
+
+    def _diagnostic(self, finding: Finding) -> lsp.Diagnostic:
+        return lsp.Diagnostic(
+            range=self.range(finding.site),
+            message=told(finding),
+            severity=LEVELS[finding.severity],
+            code=finding.rule,
+            source="freezelint",
+            related_information=[
+                lsp.DiagnosticRelatedInformation(
+                    lsp.Location(_uri(step), self.range(step)), f"{number}. {step.message}"
+                )
+                for number, step in enumerate(finding.related, 1)
+            ],
+        )
+
+    def hover(self, params: lsp.HoverParams) -> lsp.Hover | None:
+        """The pages of the rules that found something here."""
+        uri, at = params.text_document.uri, params.position
+        here = [finding for finding in self.of(uri) if _covers(self.range(finding.site), at)]
+        slugs = dict.fromkeys(finding.rule for finding in here)
+        texts = [self.pages[slug].markdown for slug in slugs if slug in self.pages]
+        if not texts:
+            return None
+        return lsp.Hover(
+            lsp.MarkupContent(lsp.MarkupKind.Markdown, "\n\n---\n\n".join(texts)), self.range(here[0].site)
+        )
+
+    def actions(self, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
+        """The fix of a finding, if it has one, and the comment that suppresses it."""
+        uri = params.text_document.uri
+        offered = []
+        for finding in self.of(uri):
+            where = self.range(finding.site)
+            if finding.rule in NOTICES or where.end < params.range.start or params.range.end < where.start:
+                continue
+            diagnostic = self._diagnostic(finding)
+            if finding.fix is not None:
+                safe = finding.fix.applicability == "safe"
+                title = finding.fix.message if safe else f"{finding.fix.message} (changes training)"
+                edit = self._workspace_edit(finding.fix.edits)
+                offered.append(lsp.CodeAction(title, lsp.CodeActionKind.QuickFix, [diagnostic], safe, edit=edit))
+            edit = self._suppression(uri, finding)
+            if edit is not None:
+                title = f"suppress {finding.rule} here"
+                offered.append(lsp.CodeAction(title, lsp.CodeActionKind.QuickFix, [diagnostic], edit=edit))
+        return offered
+
+    def _suppression(self, uri: str, finding: Finding) -> lsp.WorkspaceEdit | None:
+        text = self.server.workspace.get_text_document(uri).source
+        result, done, _ = ignores.annotated(text, [finding], REASON)
+        if not done:
+            return None
+        # A comment adds no line, so that the lines can be compared one by one.
+        pairs = zip(text.splitlines(), result.splitlines(), strict=True)
+        edits = [
+            lsp.TextEdit(lsp.Range(lsp.Position(number, 0), lsp.Position(number, self._units(before))), after)
+            for number, (before, after) in enumerate(pairs)
+            if before != after
+        ]
+        return lsp.WorkspaceEdit({uri: edits})
+
+    def _workspace_edit(self, edits: Iterable[Edit]) -> lsp.WorkspaceEdit:
+        changes: dict[str, list[lsp.TextEdit]] = defaultdict(list)
+        for edit in edits:
+            site = Site(edit.path, edit.line, edit.column, edit.end_line, edit.end_column)
+            changes[_uri(site)].append(lsp.TextEdit(self.range(site), edit.text))
+        return lsp.WorkspaceEdit(dict(changes))
+
+    # Places ----------------------------------------------------------------------------------------------------------
+
+    def range(self, site: Site) -> lsp.Range:
+        """A site as the editor counts: from 0, in its units."""
+        lines: Sequence[str] = self.server.workspace.get_text_document(_uri(site)).lines
+
+        def position(line: int, column: int) -> lsp.Position:
+            text = lines[line - 1] if 0 < line <= len(lines) else ""
+            return lsp.Position(max(0, line - 1), self._units(text[: max(0, column - 1)]))
+
+        return lsp.Range(
+            position(site.line, site.column), position(site.end_line or site.line, site.end_column or site.column)
+        )
+
+    def _units(self, text: str) -> int:
+        return int(self.server.workspace.position_codec.client_num_units(text))
+
+
+def _covers(where: lsp.Range, at: lsp.Position) -> bool:
+    return bool(where.start <= at <= where.end)
+
+
+def _uri(site: Site) -> str:
+    return uris.from_fs_path(os.path.abspath(site.path)) or ""
+
+
+def build(pause: float = PAUSE) -> tuple[LanguageServer, Editor]:
+    """A server, ready to be started."""
+    server = LanguageServer("freezelint", __version__)
+    editor = Editor(server, pause)
+
+    def opened(params: lsp.DidOpenTextDocumentParams) -> None:
+        editor.soon(params.text_document.uri)
+
+    def saved(params: lsp.DidSaveTextDocumentParams) -> None:
+        # Another document may import this one.
+        for uri in {params.text_document.uri, *editor.found}:
+            editor.soon(uri)
+
+    def changed(params: lsp.DidChangeTextDocumentParams) -> None:
+        editor.soon(params.text_document.uri, editor.pause)
+
+    def closed(params: lsp.DidCloseTextDocumentParams) -> None:
+        editor.closed(params.text_document.uri)
+
+    handlers: dict[str, Any] = {
+        lsp.TEXT_DOCUMENT_DID_OPEN: opened,
+        lsp.TEXT_DOCUMENT_DID_SAVE: saved,
+        lsp.TEXT_DOCUMENT_DID_CHANGE: changed,
+        lsp.TEXT_DOCUMENT_DID_CLOSE: closed,
+        lsp.TEXT_DOCUMENT_HOVER: lambda params: editor.hover(params),
+    }
+    for name, handler in handlers.items():
+        server.feature(name)(handler)
+    options = lsp.CodeActionOptions([lsp.CodeActionKind.QuickFix])
+    server.feature(lsp.TEXT_DOCUMENT_CODE_ACTION, options)(lambda params: editor.actions(params))
+    return server, editor
+
+
+def serve() -> None:
+    """Serve one editor on standard input and output."""
+    server, _ = build()
+    server.start_io()
