@@ -117,7 +117,8 @@ def adapt(
             said=settings.row if isinstance(settings, Instance) else None,
         ),
     )  # fmt: skip
-    for part, to in _flags(members, kept):
+    biases = row.config is not None and setting(config, "bias", world) not in (None, Const("none"))
+    for part, to in _flags(members, kept, biases):
         it.emit(world, ev.SetRequiresGrad(site=site, lap=lap, region=part, to=to, how="framework", by=by))
     if trains is not YES:
         it.emit(world, ev.SetRequiresGrad(site=site, lap=lap, region=region, to=trains, how="framework", by=by))
@@ -150,7 +151,7 @@ def spared(config: Value | None, world: World) -> tuple[str, ...] | None:
 
     for name, harmless in MORE_TRAINS.items():
         value = setting(config, name, world)
-        if value is not None and not (isinstance(value, Const) and value.value in harmless):
+        if name != "bias" and value is not None and not (isinstance(value, Const) and value.value in harmless):
             return None
     task = setting(config, "task_type", world)
     if isinstance(task, Lib):
@@ -166,10 +167,18 @@ def spared(config: Value | None, world: World) -> tuple[str, ...] | None:
     return (*words, *HEADS_OF_TASK.get(kind, ())) if words is not None else None
 
 
-def _flags(members: Members, kept: tuple[str, ...] | None) -> list[tuple[frozenset[Part], Tri]]:
-    """What becomes of the flags of the base model."""
+def _flags(members: Members, kept: tuple[str, ...] | None, biases: bool = False) -> list[tuple[frozenset[Part], Tri]]:
+    """What becomes of the flags of the base model; `biases` when its biases may train too."""
     if kept is None:
         return [(frozenset(part for _, part in members), UNSURE)]
+    if biases:
+        test, left = Test("in", ("bias",), '"bias" in name'), []
+        unsure: set[Part] = set()
+        for view, part in members:
+            passing, failing = part.split(test, view)
+            unsure.update(passing)
+            left += [(view, p) for p in failing]
+        return [*_flags(tuple(left), kept), *([(frozenset(unsure), UNSURE)] if unsure else [])]
     if not kept:
         return [(frozenset(part for _, part in members), NO)]
     # A module is spared when its path ends with one of the names, and all below it with it.
@@ -234,8 +243,9 @@ def thaw(it: Interpreter, row: ThawRow, name: str, args: Args, node: cst.Call, w
 
 
 def checkpointing(
-    it: Interpreter, row: CheckpointingRow, owner: Obj, settings: Value | None, node: cst.CSTNode, world: World
-) -> None:
+    it: Interpreter, row: CheckpointingRow, owner: Obj, settings: Value | None, node: cst.CSTNode, world: World,
+    by: str = "",
+) -> None:  # fmt: skip
     """`model.gradient_checkpointing_enable(...)`."""
     reentrant = UNSURE
     if settings is not None and settings != NONE:
@@ -244,7 +254,12 @@ def checkpointing(
     it.emit(
         world,
         ev.Checkpoint(
-            site=it.place(node), lap=it.lap(world), region=it.region(owner, world), reentrant=reentrant, on=row.on
+            site=it.place(node),
+            lap=it.lap(world),
+            region=it.region(owner, world),
+            reentrant=reentrant,
+            on=row.on,
+            by=by,
         ),
     )
 

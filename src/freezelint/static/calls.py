@@ -11,6 +11,7 @@ import libcst as cst
 from freezelint.knowledge import look_up
 from freezelint.knowledge.rows import Arg, ContainerRow, LayerRow, Row
 from freezelint.static.interpreter import CALL_DEPTH, Interpreter, Outcomes, OutOfFuel, Scope
+from freezelint.static.modules import Place
 from freezelint.static.values import (
     NONE,
     Cls,
@@ -321,6 +322,7 @@ def _run(it: Interpreter, func: Func, positional: list[Value], args: Args, node:
     it.scope = Scope(info.module, frame, outer, info, info.cls, func.bound)
     stack, laps = world.stack, world.laps
     it.running.append(info)
+    it.callers.append(Place(before.module, node))
     try:
         bound = bind(it, func, positional, args, world)
         world.own(frame).update(bound)
@@ -337,6 +339,7 @@ def _run(it: Interpreter, func: Func, positional: list[Value], args: Args, node:
             worlds = execute.block(it, info.node.body.body, [world])
     finally:
         it.running.pop()
+        it.callers.pop()
         it.scope = before
     ended = [w for w in worlds if w.flow is Flow.RAISE]
     kept = [w for w in worlds if w.flow is not Flow.RAISE]

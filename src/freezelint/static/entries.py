@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from freezelint.static import calls, classes, definitions, execute, forward, lifecycles, modes, overrides
+from freezelint.static import calls, classes, definitions, execute, forward, lifecycles, losses, modes, overrides
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import ENTRY_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
@@ -39,6 +39,8 @@ def run(it: Interpreter, module: Module) -> None:
     for node in _functions(module.tree.body):
         if id(node) not in it.called and segments.runs(node.name.value):
             _attempt(it, module, lambda w, node=node: _call(it, module, node, w))
+    for cls in losses.candidates(it, module):
+        _attempt(it, module, lambda w, cls=cls: losses.alone(it, cls, w))
     _bare_modes(it, module)
 
 
@@ -88,7 +90,7 @@ def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE
     it.refuel(fuel)
     it.entry += 1
     it.scope = Scope(module)
-    it.running = []
+    it.running, it.callers = [], []
     it.guarded = 0
     try:
         for world in start(World()):  # type: ignore[operator]
@@ -207,7 +209,7 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
                     try:
                         done += _method(it, cls, owner, method, after.fork())
                     except (OutOfFuel, TooFine, RecursionError):  # the other methods have fuel of their own
-                        it.scope, it.running = Scope(module), []
+                        it.scope, it.running, it.callers = Scope(module), [], []
         return it.merge(done) if len(done) < 8 else done
 
     _attempt(it, module, start)

@@ -31,8 +31,10 @@ from freezelint.static.values import (
     tensor_of,
 )
 from freezelint.static.world import World, serial
+from freezelint.trace import events as ev
 from freezelint.trace.regions import BATCHNORM, Test
-from freezelint.trace.tri import NO
+from freezelint.trace.run import Run
+from freezelint.trace.tri import NO, YES
 
 LONGEST = 400  # items of a literal that are looked at one by one
 
@@ -197,10 +199,29 @@ _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
 
 
 def _binary(it: Interpreter, node: cst.BinaryOperation, world: World) -> Outcomes:
-    return [
-        (binary(it, type(node.operator), left, right, after), after)
-        for (left, right), after in evaluate_all(it, [node.left, node.right], world)
-    ]
+    done: Outcomes = []
+    for (left, right), after in evaluate_all(it, [node.left, node.right], world):
+        if isinstance(node.operator, cst.Add):
+            summed(it, ((node.left, left), (node.right, right)), node, after)
+        done.append((binary(it, type(node.operator), left, right, after), after))
+    return done
+
+
+def summed(
+    it: Interpreter, operands: tuple[tuple[cst.BaseExpression, Value], ...], node: cst.CSTNode, world: World
+) -> None:
+    """Tell the rules of a term without a graph in a sum of losses."""
+    for at, (term, value) in enumerate(operands):
+        other = operands[1 - at][1]
+        if not isinstance(value, Tensor) or not isinstance(other, Tensor) or other.uses == value.uses:
+            continue
+        if not value.uses or value.loose or value.complete is not YES or world.state.is_recording() is NO:
+            continue
+        passes = [(use, world.state.passes.get(use.serial)) for use in value.uses]
+        if all(ran is not None and (ran.cut(use) is not None or Run(world.state).inert(ran)) for use, ran in passes):
+            text = source(it, term)
+            if calls.is_loss(text) or calls.is_loss(source(it, node)):
+                it.emit(world, ev.AddTerm(site=it.place(node), lap=it.lap(world), uses=value.uses, text=text))
 
 
 def binary(it: Interpreter, kind: type, left: Value, right: Value, world: World) -> Value:

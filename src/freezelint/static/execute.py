@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import branches, calls, loops, subscripts, writing
-from freezelint.static.evaluate import binary, evaluate, evaluate_all, items_of, label, new_list, source
+from freezelint.static.evaluate import binary, evaluate, evaluate_all, items_of, label, new_list, source, summed
 from freezelint.static.interpreter import Interpreter, OutOfFuel
 from freezelint.static.values import (
     NONE,
@@ -184,6 +184,8 @@ def _augmented(it: Interpreter, node: cst.AugAssign, world: World) -> list[World
                 )
             value = old
         elif isinstance(old, Tensor) or isinstance(new, Tensor):
+            if kind is cst.Add and isinstance(node.target, (cst.Name, cst.Attribute)):
+                summed(it, ((node.target, old), (node.value, new)), node, after)
             value = calls.computed(after, tensor_of((old, new)))
         else:
             value = binary(it, kind, old, new, after) if kind else Sym(("fresh", serial()))
@@ -201,7 +203,10 @@ def _expression(it: Interpreter, node: cst.Expr, world: World) -> list[World]:
         _bare(it, node.value, NONE, world)
         return [world]
     done = []
-    for value, after in evaluate(it, node.value, world):
+    before, it.unused = it.unused, node.value
+    outcomes = evaluate(it, node.value, world)
+    it.unused = before
+    for value, after in outcomes:
         _bare(it, node.value, value, after)
         done.append(after)
     return done

@@ -26,6 +26,10 @@ def run(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World
                 func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
                 return calls.inline(it, func, args, node, world)
         return calls.unknown(it, "", args, node, world)
+    own = classes.member(it, record.cls, "__call__", world) if record.cls is not None and not owner.path else None
+    if own is not None and isinstance(own[0], cst.FunctionDef):  # instead of nn.Module's
+        func = Func(it.function(own[1].module, own[0], own[1]), bound=owner)
+        return calls.inline(it, func, args, node, world)
     number = serial()
     label = record.part.label + (f".{owner.path}" if owner.path else "")
     region = it.region(owner, world)

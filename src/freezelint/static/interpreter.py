@@ -109,6 +109,7 @@ class Interpreter:
     symbolic: dict[Any, int] = field(default_factory=dict)
     proven: set[Any] = field(default_factory=set)  # unknowns that are used as only a module can be
     running: list[Any] = field(default_factory=list)  # functions being inlined, to stop recursion
+    callers: list[Place] = field(default_factory=list)  # the calls that led to what runs now, outermost first
     resolving: set[tuple[str, str]] = field(default_factory=set)
     closures: set[int] = field(default_factory=set)  # frames that functions defined in them may still read
     defaults: dict[Any, Value] = field(default_factory=dict)  # of command line options, by (parser, name)
@@ -120,6 +121,7 @@ class Interpreter:
     floor: int = 0  # where the fuel of a call that is allowed little runs out
     summaries: dict[FunctionInfo, Any] = field(default_factory=dict)  # what is known of functions that were run
     left: int = FILE_FUEL
+    unused: cst.CSTNode | None = None  # the call that is a statement, whose value nobody takes
     guarded: int = 0  # `try` blocks around what runs now
     assigning: cst.BaseExpression | None = None  # what stands right of the `=` that runs now
     turns: int = 0  # calls of code out of view so far

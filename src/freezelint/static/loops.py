@@ -488,8 +488,23 @@ def _filtered(
                 done.append(([_marked(v, flag, bool(maybe) and value.op != "flag") for v in got], more, w))
         else:
             for got, more, w in _filtered(it, clause, at + 1, elt, after):
-                done.append((got, more or known is None, w))
+                unknown = known is None and not _of_emptiness(clause.ifs[at].test)
+                done.append((got, more or unknown, w))
     return done
+
+
+def _of_emptiness(test: cst.BaseExpression) -> bool:
+    """Whether a filter drops only what is empty, as of parameter groups: nothing is lost with that."""
+    if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
+        target = test.comparisons[0]
+        zero = isinstance(target.comparator, cst.Integer) and target.comparator.value == "0"
+        if not zero or not isinstance(target.operator, (cst.GreaterThan, cst.NotEqual)):
+            return False
+        test = test.left
+        return isinstance(test, cst.Call) and isinstance(test.func, cst.Name) and test.func.value == "len"
+    if isinstance(test, cst.Call) and isinstance(test.func, cst.Name):
+        return test.func.value == "len"
+    return isinstance(test, cst.Subscript)
 
 
 def _tests_flag(cond: Cond) -> bool:

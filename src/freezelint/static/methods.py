@@ -12,7 +12,7 @@ from freezelint.knowledge import look_up
 from freezelint.knowledge.peft import UNWRAPS
 from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, InputsRow
 from freezelint.knowledge.transformers import METHODS_OF_MODELS
-from freezelint.static import adapters, branches, calls, containers, forward, modes, optimizers, trainers
+from freezelint.static import adapters, branches, calls, containers, forward, loading, modes, optimizers, trainers
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import harmless
@@ -191,7 +191,7 @@ def on_module(
         kept = args.kw.get("keep_vars")
         return [(StateDict(it.members(owner, world), isinstance(kept, Const) and kept.value is True), world)]
     if name == "load_state_dict":
-        it.emit(world, ev.LoadWeights(site=site, lap=lap, region=it.region(owner, world)))
+        loading.load(it, owner, args, node, world)
         return [(Sym(("fresh", serial()), "incompatible keys"), world)]
     if name == "apply":
         return _apply(it, owner, it.members(owner, world), args, node, world)

@@ -30,6 +30,10 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         ("optim.", r"\boptim\.[A-Z]"),
         ("Adam", r"\bAdamW?\("),
         ("SGD(", None),
+        # a loss class beside a grad mode
+        ("Loss(", r"^class[ ]+\w*Loss\([\s\S]*no_grad\b|no_grad\b[\s\S]*^class[ ]+\w*Loss\("),
+        # weights whose names nobody compares
+        ("hyper_parameters", r"\[[\"']hyper_parameters[\"']\][\s\S]*strict=False"),
         # what a list's method returns is given to something
         (".append(", r"=[ \t]*[\w.]+\.append\("),
         (".extend(", r"=[ \t]*[\w.]+\.extend\("),

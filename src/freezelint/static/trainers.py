@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import libcst as cst
 
 from freezelint.knowledge import look_up
 from freezelint.knowledge.rows import AdapterRow, Arg, CheckpointingRow, TrainerRow
-from freezelint.static import adapters, calls, classes, evaluate, forward, modes
+from freezelint.static import adapters, branches, calls, classes, evaluate, forward, modes
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Cls, Const, Func, Instance, Items, Obj, Opt, Sym, Tensor, Tuple, Value
@@ -164,9 +165,14 @@ def _prepared(it: Interpreter, owner: Obj, row: TrainerRow, module: Obj, node: c
         world.heap[owner.serial] = replace(record, attrs={**attrs, "model": module})
     settings = record.attrs.get("args")
     wanted = adapters.setting(settings, "gradient_checkpointing", world) if settings is not None else None
-    if wanted == Const(True) and not row.adapts:  # TRL's trainers enable the gradients of inputs themselves
+    asked = isinstance(wanted, Sym) and bool(re.search(r"\bif [\w.]*gradient_checkpointing:", it.scope.module.text))
+    if isinstance(wanted, Const):
+        asked = wanted.value is True
+    elif asked and wanted is not None and branches.truth(wanted, world) is False:
+        asked = False
+    if asked and not row.adapts:  # TRL's trainers enable the gradients of inputs themselves
         kind = adapters.setting(settings, "gradient_checkpointing_kwargs", world)
-        adapters.checkpointing(it, CheckpointingRow(), module, kind, node, world)
+        adapters.checkpointing(it, CheckpointingRow(), module, kind, node, world, "Trainer")
     return module
 
 

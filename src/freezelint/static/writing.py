@@ -300,6 +300,7 @@ def set_flag(
             region=region,
             given=given,
             within=within,
+            via=it.callers[-1] if it.callers else None,
             asked=said,
             turn=it.turns,
         ),

@@ -38,10 +38,19 @@ class CreateModule(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoadWeights(Event):
-    """Weights were loaded into a region. `by`: load, or copy when they come from another network's parameters."""
+    """Weights were loaded into a region. `by`: load, or copy when they come from another network's parameters.
+
+    Of `load_state_dict` (static only: what a run loads can be compared): `strict`; `ignored` when nobody takes its
+    result; `plain` when the weights go in as they were saved; `foreign` names the framework whose checkpoint of a
+    larger module they are.
+    """
 
     region: Region
     by: str = "load"
+    strict: Tri = YES
+    ignored: bool = False
+    plain: bool = False
+    foreign: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +60,8 @@ class SetRequiresGrad(Event):
     `given` is False when a setter was called without saying to what; `within` is the function the line stands in.
     `asked` (static only) is the argument or setting that it was set to, where that is written as a name. `turn` (static
     only: a run sees everything) is how many calls of code out of view came before.
-    `by` is the library function that set the flags of what it was given.
+    `by` is the library function that set the flags of what it was given. `via` (static only: a run has a stack) is the
+    call that led to the function it stands in.
     """
 
     region: Region
@@ -62,6 +72,7 @@ class SetRequiresGrad(Event):
     asked: str = ""
     turn: int = 0
     by: str = ""
+    via: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -198,12 +209,14 @@ class Wrap(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint(Event):
-    """Gradient checkpointing of `region` was switched on (or off); `reentrant` as far as it is said. Static only: what
-    a model does in its forward is its own affair, and shows in a run as gradients that are None."""
+    """Gradient checkpointing of `region` was switched on (or off); `reentrant` as far as it is said. `by` is the
+    framework that does it by its settings. Static only: what a model does in its forward is its own affair, and shows
+    in a run as gradients that are None."""
 
     region: Region
     reentrant: Tri = UNSURE
     on: bool = True
+    by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -262,6 +275,16 @@ class Backward(Event):
     loose: bool = False
     forced: Any = None
     label: str = "loss"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AddTerm(Event):
+    """A term that has lost its graph was added to a loss, or is all that a loss class gives back (`whole`). Static
+    only: a run shows it as a gradient that is the same without the term."""
+
+    uses: frozenset[Use]
+    text: str
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

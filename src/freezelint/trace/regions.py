@@ -241,6 +241,11 @@ class Part:
         return len(names) == 1 and all(name.rpartition(".")[2] == "bias" for name in names)
 
     @property
+    def is_biases(self) -> bool:
+        """Whether these are what a name test told as biases, of layers that are not known."""
+        return any(held and test.kind == "in" and test.args == ("bias",) for test, held in self.tests)
+
+    @property
     def is_bare(self) -> bool:
         """Whether these are parameters of no layer, such as a position embedding: they are frozen as constants."""
         return bool(self.layers) and all(layer.kind == "Parameter" for layer in (self.layers or {}).values())

@@ -21,6 +21,7 @@ _FACTS_OF = {
     ev.Escape: "escaped",
     ev.ReplaceSubmodule: "joined",
     ev.Wrap: "wrapped",
+    ev.Checkpoint: "checkpointed",
     ev.Backward: "gradient",
     ev.ClipGradients: "clipped",
     ev.ZeroGrad: "zeroed",
@@ -128,6 +129,11 @@ class Run:
                     yield woke, region, optimizer
                     break
 
+    @staticmethod
+    def way_to(woke: ev.SetRequiresGrad) -> tuple[Note, ...]:
+        """The call that led to a line in another function, as part of a story."""
+        return (Note(woke.via, "called from here"),) if woke.via is not None else ()
+
     def optimizer(self, serial: int) -> Optimizer | None:
         """The optimizer an event speaks of, if it was seen being built."""
         return self.state.optimizers.get(serial)
@@ -233,6 +239,44 @@ class Run:
     def recording(self) -> Tri:
         """Whether autograd records now."""
         return self.state.is_recording()
+
+    def inert(self, ran: Pass) -> bool:
+        """Whether nothing in a forward could have learnt from it: every parameter was surely frozen."""
+        parts = [leaf for leaf in leaves(ran.event.region) if leaf.has("params") is not NO]
+        return all(_value(ran.grad, leaf) is NO for leaf in parts)
+
+    def passes_in(self, uses: Iterable[ev.Use]) -> list[Pass]:
+        """The forwards that tensors came out of, in their order."""
+        found = {u.serial: self.state.passes[u.serial] for u in uses if u.serial in self.state.passes}
+        return sorted(found.values(), key=lambda ran: ran.at)
+
+    def loaded_over_random(self, part: Part) -> ev.LoadWeights | None:
+        """The load that gave a leaf its weights, which were random before."""
+        fact = find(self.state.weights, part)
+        event = fact.event if fact is not None and fact.was == "random" else None
+        return event if isinstance(event, ev.LoadWeights) else None
+
+    def inputs_open(self, region: Iterable[Part]) -> bool:
+        """Whether the inputs of a model were made to require grad."""
+        return any(find(self.state.opened, part) is not None for part in region)
+
+    def idle_terms(self, loss: ev.Backward) -> list[tuple[ev.AddTerm, ev.Cut, ev.Forward]]:
+        """The terms of a loss that give no gradient to a part which the rest of it does train: what cut that part off
+        in the term, and its forward."""
+        open_ = {u.serial for u in loss.uses if (ran := self.state.passes.get(u.serial)) and ran.cut(u) is None}
+        found = []
+        for term in self.state.terms:
+            if not term.uses <= loss.uses:
+                continue
+            for use in sorted(term.uses, key=lambda use: use.serial):
+                ran = self.state.passes.get(use.serial)
+                cut = ran.cut(use) if ran is not None else None
+                if ran is None or cut is None or use.serial not in open_:
+                    continue
+                if self.trainable(ran.event.region, ran):
+                    found.append((term, cut, ran.event))
+                    break
+        return found
 
     def known_parts(self) -> list[Part]:
         """The leaves of every region about whose flag something is known."""

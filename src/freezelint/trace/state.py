@@ -163,6 +163,7 @@ class State:
     recording: tuple[Fact, ...] = ()
     passes: Mapping[int, Pass] = field(default_factory=dict, compare=False)
     iterators: Mapping[int, OneShot] = field(default_factory=dict, compare=False)
+    terms: tuple[ev.AddTerm, ...] = field(default=(), compare=False)  # of losses, without a graph
     last: Mapping[type, ev.Event] = field(default_factory=dict, compare=False)
     steps: tuple[ev.Step, ...] = field(default=(), compare=False)
     step_at: int = field(default=0, compare=False)
@@ -370,6 +371,10 @@ def _requiring(ran: Pass) -> Iterable[Part]:
     return [leaf for leaf in leaves(ran.event.region) if (fact := find(ran.grad, leaf)) is None or fact.value is not NO]
 
 
+def _term(s: State, e: ev.AddTerm) -> dict[str, Any]:
+    return {"terms": (*s.terms[-7:], e)}
+
+
 def _clip(s: State, e: ev.ClipGradients) -> dict[str, Any]:
     return {"clipped": told(s.clipped, e.region, Fact(True, e, s.clock))}
 
@@ -452,6 +457,7 @@ _APPLY: dict[type, Callable[[State, Any], dict[str, Any]]] = {
     ev.Wrap: _wrap,
     ev.Checkpoint: _checkpoint,
     ev.OpenInputs: _open,
+    ev.AddTerm: _term,
     ev.Forward: _forward,
     ev.Backward: _backward,
     ev.ClipGradients: _clip,

@@ -58,7 +58,8 @@ def check(run: Run, event: Backward | End) -> Iterator[Fault]:
         if cut_by(cuts) != "call":
             return
         for cut, ran in cuts:
-            if cut.mode is None and cut.site != event.forced:  # a re-wrapped loss is loss-requires-grad-hack's
+            # A re-wrapped loss is loss-requires-grad-hack's.
+            if cut.mode is None and not cut.how.startswith("checkpoint") and cut.site != event.forced:
                 yield Fault(
                     cut.site,
                     f"{cut.how} cuts {ran} off from the loss, which has no graph: "
@@ -68,7 +69,7 @@ def check(run: Run, event: Backward | End) -> Iterator[Fault]:
                 )
         return
     for cut, region in grouped(run.starved(), run.cut):
-        if cut.mode is None:
+        if cut.mode is None and not cut.how.startswith("checkpoint"):
             holder = run.holders(min(region, key=lambda part: part.serial))[0]
             yield Fault(
                 cut.site,

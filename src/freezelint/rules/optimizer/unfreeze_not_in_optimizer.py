@@ -70,6 +70,7 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
             f"{name_is(region)} unfrozen here, but held by no optimizer: gradients come, the weights never move",
             (
                 Note(optimizer.built.site, f"{optimizer.label} is built here, {what}"),
+                *run.way_to(woke),
                 Note(event.site, "this step leaves it as it is"),
             ),
         )

@@ -82,5 +82,8 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
                 woke.site,
                 f"{name_is(region)} unfrozen here, but Trainer built its optimizer before, over what required grad"
                 " then: gradients come, the weights never move",
-                (Note(event.site, "this train() builds the optimizer, and its steps leave it as it is"),),
+                (
+                    *run.way_to(woke),
+                    Note(event.site, "this train() builds the optimizer, and its steps leave it as it is"),
+                ),
             )

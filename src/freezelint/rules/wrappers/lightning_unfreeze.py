@@ -88,6 +88,7 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
             " never move",
             (
                 Note(optimizer.built.site, f"{optimizer.label} is built here, {what}"),
+                *run.way_to(woke),
                 Note(event.site, "Lightning's steps leave it as it is"),
             ),
         )
