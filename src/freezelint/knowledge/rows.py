@@ -27,13 +27,15 @@ class LayerRow(Row):
     """A leaf module: its own parameters, of which those in `optional` vanish when that keyword is False.
 
     `rate` is the argument that holds a Dropout's probability. `differentiable` is False for what yields no gradient.
-    `recurrent` layers number their parameters; their names are not modelled one by one.
+    `recurrent` layers number their parameters; their names are not modelled one by one. `freezes` is the argument that
+    says whether the layer comes frozen, which it does when that is not given.
     """
 
     kind: str
     params: tuple[str, ...] = ()
     optional: Mapping[str, str] = field(default_factory=dict)
     rate: Arg | None = None
+    freezes: Arg | None = None
 
 
 @dataclass(frozen=True)

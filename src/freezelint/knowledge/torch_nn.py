@@ -59,7 +59,10 @@ _LAYERS: dict[str, Row] = {
     "torch.nn.RMSNorm": LayerRow("RMSNorm", _W, {"weight": "elementwise_affine"}),
     "torch.nn.Embedding": LayerRow("Embedding", _W),
     "torch.nn.EmbeddingBag": LayerRow("EmbeddingBag", _W),
-    "torch.nn.Embedding.from_pretrained": LayerRow("Embedding", _W),
+    **{
+        f"torch.nn.{k}.from_pretrained": LayerRow(k, _W, freezes=Arg(1, "freeze"))
+        for k in ("Embedding", "EmbeddingBag")
+    },
     "torch.nn.PReLU": LayerRow("PReLU", _W),
     **{
         f"torch.nn.{k}": LayerRow(k, ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"))

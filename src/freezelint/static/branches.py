@@ -14,6 +14,7 @@ from typing import Any
 
 import libcst as cst
 
+from freezelint.static import matching
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import (
     NONE,
@@ -309,6 +310,8 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
     if isinstance(value, Cond):
         members = world.elements.get(value.loop)
         if members is not None:
+            if value.test is not None:
+                it.decided[id(node)] = value.test
             members = _shallow(it, value, members, node, world)
             try:
                 yes, no, maybe = partition(value, members, world)
@@ -428,13 +431,15 @@ def select(
     """Tell the rules what a name test chose, where names were tested; `flag_set` when it decides about flags."""
     test, negated_ = _name_test(cond)
     if test is None:
+        if flag_set:
+            matching.tell_joined(it, members, node, world)
         return
     exact = all(part.names is not None for _, part in members) and bool(members)
     if negated_:
         yes = tuple(m for m in members if m not in yes)
     chosen = any(part.names is None or part.names for _, part in yes)
     matched = YES if exact and chosen else UNSURE
-    names = _all_names(members) if exact and not chosen else []
+    names = matching.all_names(members) if exact and not chosen else []
     if names and not _open_ended(test, world):
         # What an earlier branch took away counts: only a test that no name of the whole model passes matches nothing.
         matched = UNSURE if any(test.of_name(name) is not NO for name in names) else NO
@@ -450,7 +455,8 @@ def select(
             kind=test.kind,
             words=test.args,
             negated=negated_,
-            example=_example(test, names) if matched is NO else "",
+            example=matching.example(test, names) if matched is NO else "",
+            strays=matching.strays(it, test, members, node) if flag_set else (),
         ),
     )
 
@@ -468,19 +474,6 @@ def _name_test(cond: Cond) -> tuple[Test | None, bool]:
     return None, False
 
 
-def _all_names(members: Members) -> list[str]:
-    """The names of every parameter of the models that these members are of; none when some are not known."""
-    names: dict[str, None] = {}
-    for view, part in members:
-        root = part.root
-        if root.names is None:
-            return []
-        stem = view.below + "." if view.below else ""
-        own = [f"{where}.{p}".lstrip(".") for where, layer in (root.layers or {}).items() for p in layer.params]
-        names.update((view.name(n), None) for n in own or sorted(root.names) if n == view.below or n.startswith(stem))
-    return list(names)
-
-
 def _open_ended(test: Test, world: World) -> bool:
     """Whether some module has a child that is not known and that the test may mean."""
     for record in world.heap.values():
@@ -489,15 +482,6 @@ def _open_ended(test: Test, world: World) -> bool:
                 if isinstance(value, Sym) and any(name in word or word.split(".")[0] in name for word in test.args):
                     return True
     return False
-
-
-def _example(test: Test, names: list[str]) -> str:
-    """A name that shows what the names of the model look like: one that begins like the test, else the last."""
-    for word in test.args:
-        for name in names:
-            if name.startswith(word + "."):
-                return name
-    return names[-1] if names else ""
 
 
 def is_params(value: Value) -> bool:

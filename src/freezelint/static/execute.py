@@ -19,6 +19,7 @@ from freezelint.static.values import (
     Elem,
     Func,
     GradMode,
+    Instance,
     Members,
     Obj,
     Params,
@@ -79,6 +80,9 @@ def assign(it: Interpreter, target: Any, value: Value, node: cst.CSTNode, world:
         names = it.locals(world)
         if target.value in it.globals_of(world):
             names = world.own(it.scope.module.path)
+        before = names.get(target.value)
+        if isinstance(before, Obj) and isinstance(value, Obj) and before.serial != value.serial:
+            _rebound(it, target.value, before, value, node, world)
         names[target.value] = value
         label(it, value, target.value, world)
     elif isinstance(target, cst.Attribute):
@@ -93,6 +97,17 @@ def assign(it: Interpreter, target: Any, value: Value, node: cst.CSTNode, world:
         _unpack(it, target, value, node, world)
     elif isinstance(target, (cst.Element, cst.StarredElement)):
         assign(it, target.value, value, node, world)
+
+
+def _rebound(it: Interpreter, name: str, before: Obj, now: Obj, node: cst.CSTNode, world: World) -> None:
+    """Tell the rules of a variable that holds another model of the same kind."""
+    records = [world.heap.get(one.serial) for one in (before, now)]
+    kinds = [record.kind for record in records if isinstance(record, Instance) and record.part is not None]
+    if before.path or now.path or len(kinds) < 2 or kinds[0] != kinds[1]:
+        return
+    old, new = it.region(before, world), it.region(now, world)
+    if old and new and not old & new:
+        it.emit(world, ev.Rebind(site=it.place(node), lap=it.lap(world), name=name, old=old, new=new, turn=it.turns))
 
 
 def _unpack(it: Interpreter, target: Any, value: Value, node: cst.CSTNode, world: World) -> None:

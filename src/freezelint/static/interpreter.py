@@ -125,6 +125,9 @@ class Interpreter:
     guarded: int = 0  # `try` blocks around what runs now
     assigning: cst.BaseExpression | None = None  # what stands right of the `=` that runs now
     turns: int = 0  # calls of code out of view so far
+    sources: dict[Part, Region] = field(default_factory=dict)  # what a new parameter was made of
+    decided: dict[int, Any] = field(default_factory=dict)  # the name tests that parts of an `if` came to, by node
+    likely: dict[Part, tuple[str, ...]] = field(default_factory=dict)  # names a model has in its default size
     rebound: dict[tuple[int, str], bool] = field(default_factory=dict)  # whether a function rebinds an argument
     scope: Scope = None  # type: ignore[assignment]
     listeners: dict[type, list[Rule]] = field(default_factory=dict)

@@ -32,12 +32,14 @@ from freezelint.knowledge.rows import (
     TrainerRow,
     WrapRow,
 )
-from freezelint.static import adapters, builtin, calls, optimizers, zoo
+from freezelint.static import adapters, branches, builtin, calls, optimizers, zoo
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import (
     NONE,
     Const,
+    Copy,
+    Elem,
     GradMode,
     Instance,
     Items,
@@ -54,7 +56,7 @@ from freezelint.static.values import (
 )
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Layer, Part
+from freezelint.trace.regions import Layer, Part, Region
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 # What is passed to these cannot change what trains: reports, logs, checks, data.
@@ -214,20 +216,38 @@ def layer(it: Interpreter, row: LayerRow, args: Args, node: cst.CSTNode, world: 
         rate = 0.5 if given is None else rate
     if row.kind.startswith(("BatchNorm", "SyncBatchNorm")) and _is_false(args.kw.get("track_running_stats")):
         return _new(it, "BatchNorm without statistics", Layer("BatchNormWithoutStatistics", params), node, world)
-    return _new(it, row.kind, Layer(row.kind, params, rate), node, world)
+    if row.freezes is None:
+        return _new(it, row.kind, Layer(row.kind, params, rate), node, world)
+    made = _new(it, row.kind, Layer(row.kind, params, rate), node, world, pretrained=YES)
+    asked = args.at(row.freezes)
+    known = True if asked is None and not args.more else branches.truth(asked, world) if asked is not None else None
+    if known is not False:
+        event = ev.SetRequiresGrad(
+            site=it.place(node),
+            lap=it.lap(world),
+            region=it.region(made, world),
+            to=NO if known else UNSURE,
+            how="from_pretrained",
+            given=asked is not None,
+            turn=it.turns,
+        )
+        it.emit(world, event)
+    return made
 
 
 def _is_false(value: Value | None) -> bool:
     return isinstance(value, Const) and value.value is False
 
 
-def _new(it: Interpreter, kind: str, what: Layer, node: cst.CSTNode, world: World) -> Obj:
+def _new(it: Interpreter, kind: str, what: Layer, node: cst.CSTNode, world: World, pretrained: Tri = NO) -> Obj:
     number = serial()
     part = Part(f"({kind})", layers={"": what})
     world.heap[number] = Instance(kind, part=part)
     it.emit(
         world,
-        ev.CreateModule(site=it.place(node), lap=it.lap(world), region=frozenset({part}), kind=kind, pretrained=NO),
+        ev.CreateModule(
+            site=it.place(node), lap=it.lap(world), region=frozenset({part}), kind=kind, pretrained=pretrained
+        ),
     )
     return Obj(number)
 
@@ -237,12 +257,22 @@ def parameter(it: Interpreter, args: Args, node: cst.CSTNode, world: World) -> P
     from freezelint.trace.regions import View
 
     part = Part("(parameter)", layers={"": Layer("Parameter", ("",))}, names=frozenset({""}))
+    it.sources[part] = frozenset(p for value in args.pos[:1] for p in _inside(it, value, world))
     it.emit(world, ev.CreateModule(site=it.place(node), lap=it.lap(world), region=frozenset({part}), kind="Parameter"))
     flag = args.get(1, "requires_grad")
     if flag is not None:
         to = Tri.of(flag.value) if isinstance(flag, Const) and isinstance(flag.value, bool) else UNSURE
         it.emit(world, ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), region=frozenset({part}), to=to))
     return Params(((View(), part),), single=True)
+
+
+def _inside(it: Interpreter, value: Value, world: World) -> Region:
+    """The parameters that a tensor is made of, as far as that is written in one expression."""
+    if isinstance(value, Copy):
+        return frozenset(p for _, p in value.members)
+    if isinstance(value, Sym) and isinstance(value.key, tuple):
+        return frozenset(p for v in value.key if isinstance(v, Value) for p in _inside(it, v, world))
+    return it.regions_in(value, world) if isinstance(value, (Params, Elem)) else frozenset()
 
 
 def opened(it: Interpreter, name: str, node: cst.CSTNode, world: World, *, trainable: bool = True) -> Obj:

@@ -326,6 +326,10 @@ def _on_class(it: Interpreter, owner: Cls, name: str, args: Args, node: cst.Call
 
 
 def _on_params(it: Interpreter, owner: Params, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
+    if name == "requires_grad_" and owner.piece:
+        asked = args.get(0, "requires_grad") or Const(True)
+        wrote(it, "piece", "requires_grad", asked, node, world, region=owner.region, how=owner.piece)
+        return [(owner, world)]
     if name == "requires_grad_" and owner.single:
         set_flag(it, owner.members, args.get(0, "requires_grad") or Const(True), node, world, how="method")
         return [(owner, world)]

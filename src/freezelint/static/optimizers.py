@@ -58,9 +58,23 @@ def build(it: Interpreter, row: OptimizerRow, kind: str, args: Args, node: cst.C
             label=kind,
             skips_none=row.skips_none,
             coasts=_coasts(row, args),
+            # Where groups are reached for one by one, a rate may be set to something else later.
+            rates=()
+            if "param_groups" in it.scope.module.text
+            else _rates(given, args.kw.get("lr"), len(groups.regions), world),
         ),
     )
     return [(Opt(number), world)]
+
+
+def _rates(given: Value | None, default: Value | None, count: int, world: World) -> tuple[float | None, ...]:
+    """The learning rate of each group, None where it is not known; nothing for parameters that are no groups."""
+    record = world.heap.get(given.serial) if isinstance(given, Ref) else None
+    tables = [world.heap.get(i.serial) if isinstance(i, Ref) else None for i in getattr(record, "items", ())]
+    if not isinstance(record, Items) or len(tables) != count or not all(isinstance(t, Table) for t in tables):
+        return ()
+    asked = [table.items.get("lr", default) for table in tables if isinstance(table, Table)]
+    return tuple(a.value if isinstance(a, Const) and isinstance(a.value, (int, float)) else None for a in asked)
 
 
 def _coasts(row: OptimizerRow, args: Args) -> Tri:

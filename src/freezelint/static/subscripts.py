@@ -59,7 +59,7 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
 
             return tensor_of(record.items.values())
     if isinstance(owner, Params):
-        return some(owner, f"[{index}]") if not owner.single else owner
+        return some(owner, f"[{index}]") if not owner.single else replace(owner, piece="[...]")
     if isinstance(owner, Elem):
         return Elem(owner.loop, "head" if owner.what == "parts" and index == 0 else "derived")
     if isinstance(owner, Modules) and isinstance(index, int):
@@ -144,6 +144,8 @@ def sliced(
         return owner
     if isinstance(owner, Params) and not owner.single:
         return replace(owner, members=loops.sliced(owner.members, text), iterator=None)
+    if isinstance(owner, Params):
+        return replace(owner, piece=text)
     record = world.heap.get(owner.serial) if isinstance(owner, (Ref, Obj)) else None
     if isinstance(owner, Tuple) and known:
         return Tuple(owner.items[slice(*bounds)])

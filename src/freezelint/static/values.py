@@ -156,7 +156,8 @@ class Tuple(Value):
 @dataclass(frozen=True, slots=True)
 class Params(Value):
     """Parameters of models. `iterator` numbers a one-shot generator; `named` when items are (name, parameter);
-    `single` when it is one parameter itself; `unsure` when it may hold others too, or not all of these."""
+    `single` when it is one parameter itself; `unsure` when it may hold others too, or not all of these; `piece` is the
+    index or slice that was taken of a single one."""
 
     members: Members
     named: bool = False
@@ -164,6 +165,7 @@ class Params(Value):
     iterator: int | None = None
     filtered: bool = False
     unsure: bool = False
+    piece: str = ""
 
     @property
     def region(self) -> frozenset[Part]:
@@ -173,7 +175,7 @@ class Params(Value):
     @property
     def parameter(self) -> Part | None:
         """The parameter that an `nn.Parameter(...)` made, and nothing else."""
-        part = self.members[0][1] if self.single and len(self.members) == 1 else None
+        part = self.members[0][1] if self.single and not self.piece and len(self.members) == 1 else None
         return part if part is not None and part.parent is None and part.is_bare else None
 
 

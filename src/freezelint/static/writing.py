@@ -10,7 +10,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import branches, intent, optimizers
-from freezelint.static.attributes import PARAMETER_NAMES, head_of
+from freezelint.static.attributes import PARAMETER_NAMES, head_of, named_like
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import ClassInfo
 from freezelint.static.values import (
@@ -144,6 +144,9 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
     """`owner.requires_grad = value`; False when the flag of no parameter is meant."""
     if isinstance(owner, Elem) and owner.what in ("param", "maybe", "filtered"):
         set_flag(it, world.elements.get(owner.loop, ()), value, node, world)
+        return True
+    if isinstance(owner, Params) and owner.piece:
+        wrote(it, "piece", "requires_grad", value, node, world, region=owner.region, how=owner.piece)
         return True
     if isinstance(owner, Params):
         set_flag(it, owner.members, value, node, world)
@@ -315,6 +318,13 @@ def _on_element(
     if isinstance(owner, Elem) and owner.what not in ("param", "maybe", "filtered", "module"):
         return
     target = "module" if isinstance(owner, Elem) and owner.what == "module" else "parameter"
+    if target == "module" and isinstance(value, Params) and name in PARAMETER_NAMES:
+        old = frozenset(p for _, p in named_like(members, name))
+        if any(p in it.sources and it.sources[p] & old for p in value.region):
+            event = ev.ReplaceParameter(
+                site=it.place(node), lap=it.lap(world), name=name, old=old, new=value.region, derived=True
+            )
+            it.emit(world, event)
     if target == "parameter" and name == "grad":
         if value == NONE:
             it.emit(world, ev.ZeroGrad(site=it.place(node), lap=it.lap(world), region=region))
@@ -398,11 +408,34 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
             tied = frozenset(record.part.at(path)) - value.region
             if tied:
                 it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=tied, by=f".{name} = ..."))
+    if record.part is not None and isinstance(value, Params):
+        _rewrap(it, owner, record, path, value, node, world)
     world.heap[owner.serial] = replace(record, attrs={**record.attrs, path: value})
     if record.cls is not None:
         from freezelint.static.evaluate import label
 
         label(it, value, f"self.{name}" if record.part is None or isinstance(value, Params) else name, world)
+
+
+def _rewrap(
+    it: Interpreter, owner: Obj, record: Instance, path: str, value: Params, node: cst.CSTNode, world: World
+) -> None:
+    """`layer.weight = nn.Parameter(...)` over a parameter that was there."""
+    part, name = record.part, path.rpartition(".")[2]
+    former = record.attrs.get(path)
+    if isinstance(former, Params):
+        old = former.region
+    elif part is not None and (path in part.names if part.names is not None else name in PARAMETER_NAMES):
+        old = frozenset(part.at(path))
+    else:
+        return
+    made = next((p for p in value.region if p in it.sources), None)
+    if value.single and not value.piece and made is not None and old:
+        derived = bool({up for p in it.sources[made] for up in p.above()} & {up for p in old for up in p.above()})
+        event = ev.ReplaceParameter(
+            site=it.place(node), lap=it.lap(world), name=name, old=old, new=value.region, derived=derived
+        )
+        it.emit(world, event)
 
 
 def _write_mode(it: Interpreter, owner: Obj, record: Instance, value: Value, node: cst.CSTNode, world: World) -> None:

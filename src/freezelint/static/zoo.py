@@ -76,6 +76,10 @@ def _model(it: Interpreter, row: FamilyRow, called: str, name: str, args: Args, 
     else:
         batchnorm, dropout = _zoo_traits(known) if known is not None else _traits(row.library, name)
         part = Part(f"({text})", traits={"batchnorm": batchnorm, "dropout": dropout, "params": YES})
+        if known is not None and not _features_only(args):
+            it.likely[part] = tuple(
+                f"{where}.{p}".lstrip(".") for where, layer in known.layers.items() for p in layer.params
+            )
     record = Instance(text, part=part, row=known if known is not None and known.exact else None)
     world.heap[number] = record
     it.emit(

@@ -55,7 +55,7 @@ class LoadWeights(Event):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SetRequiresGrad(Event):
-    """The flag of every parameter of `region` became `to`. `how`: attribute, method, framework.
+    """The flag of every parameter of `region` became `to`. `how`: attribute, method, framework, from_pretrained.
 
     `given` is False when a setter was called without saying to what; `within` is the function the line stands in.
     `asked` (static only) is the argument or setting that it was set to, where that is written as a name. `turn` (static
@@ -93,6 +93,27 @@ class ReplaceSubmodule(Event):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class ReplaceParameter(Event):
+    """`layer.name = nn.Parameter(...)`: `new`, which requires grad unless told otherwise, stands where `old` stood.
+    `derived` when it was made of the old one."""
+
+    name: str
+    old: Region
+    new: Region
+    derived: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rebind(Event):
+    """A variable that held a model holds another one of the same kind. Static only: a run knows objects, no names."""
+
+    name: str
+    old: Region
+    new: Region
+    turn: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MissingAttribute(Event):
     """`owner.name` was read, and a known model has no such attribute. Static only: a run ends there.
 
@@ -120,6 +141,7 @@ class BuildOptimizer(Event):
     filtered: bool = False
     skips_none: bool = True
     label: str = "optimizer"
+    rates: tuple[float | None, ...] = ()  # the learning rate of each group, where the groups state theirs
     by: str = ""  # the framework that builds it from what the user gave it
     coasts: Tri = UNSURE
     nested: str = ""
@@ -339,9 +361,9 @@ class Escape(Event):
 class WroteAttribute(Event):
     """A plain attribute was written on a parameter, module or tensor. `value` as source text.
 
-    `target`: parameter, module, copy, loss, tensor, method, unknown. `surely` is UNSURE when the kind of target was
-    inferred from its use only. `own` says that the program declares or reads an attribute of this name itself. `how`
-    says where a copy came from: ".data", ".detach()", "state_dict()".
+    `target`: parameter, piece (of a parameter), module, copy, loss, tensor, unknown. `surely` is UNSURE when the kind
+    of target was inferred from its use only. `own` says that the program declares or reads an attribute of this name
+    itself. `how` says where a copy came from: ".data", ".detach()", "state_dict()"; or what was taken of a parameter.
     """
 
     target: str
@@ -427,6 +449,7 @@ class SelectNames(Event):
     words: tuple[str, ...] = ()
     negated: bool = False
     example: str = ""
+    strays: tuple[str, ...] = ()  # names that pass by accident: a number that goes on, a child's name deeper down
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -246,6 +246,13 @@ class Part:
         return any(held and test.kind == "in" and test.args == ("bias",) for test, held in self.tests)
 
     @property
+    def is_weight(self) -> bool:
+        """Whether this is the weight of a layer (or the weights of some) and nothing else, named as such."""
+        said = self.path is not None and self.path.rpartition(".")[2] == "weight"
+        asked = bool(self.tests) and self.tests[-1][1] and self.tests[-1][0].text == "its weight"
+        return bool(self.names) and (said or asked) and all(n.rpartition(".")[2] == "weight" for n in self.names or ())
+
+    @property
     def is_bare(self) -> bool:
         """Whether these are parameters of no layer, such as a position embedding: they are frozen as constants."""
         return bool(self.layers) and all(layer.kind == "Parameter" for layer in (self.layers or {}).values())

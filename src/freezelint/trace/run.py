@@ -374,6 +374,67 @@ class Run:
         fact = find(during.mode, part)
         return fact.event if fact is not None and isinstance(fact.event, ev.CreateModule) else None
 
+    def origin(self, part: Part) -> ev.CreateModule | None:
+        """The construction of a leaf, whether or not weights were loaded since; None when it was not in view."""
+        return next((e for above in part.above() if (e := self.state.made.get(above)) is not None), None)
+
+    def untold(self, part: Part) -> ev.CreateModule | None:
+        """The construction that a leaf's flag is still from: it requires grad because nobody said otherwise."""
+        fact = find(self.state.grad, part)
+        return fact.event if fact is not None and isinstance(fact.event, ev.CreateModule) else None
+
+    def in_view(self, part: Part) -> bool:
+        """Whether no code out of view got hold of a leaf."""
+        return find(self.state.escaped, part) is None
+
+    def rebuilt(self, part: Part) -> bool:
+        """Whether something of a leaf's model was replaced: a new head, for which Dropout before it may be meant."""
+        return any(gone.root is part.root for gone in self.state.left)
+
+    def in_pass(self, ran: Pass) -> list[Part]:
+        """The leaves that a forward ran."""
+        return leaves(ran.event.region)
+
+    def stilled_by_setting(self, part: Part) -> ev.WroteAttribute | None:
+        """Where a BatchNorm's momentum became 0, or it was told not to track statistics; None when neither holds."""
+        fact = find(self.state.settings, part)
+        if fact is None or fact.value not in (("momentum", "0"), ("momentum", "0.0"), ("track_running_stats", "False")):
+            return None
+        return fact.event if isinstance(fact.event, ev.WroteAttribute) else None
+
+    def since(self, event: ev.Event, region: Iterable[Part]) -> bool:
+        """Whether the flags of these were told again after what an event of `rewrapped` or `joined` replaced them."""
+        at = [fact.at for fact in self.state.rewrapped.values() if fact.event is event]
+        told_ = [fact.at for part in leaves(region) if (fact := find(self.state.grad, part)) is not None]
+        return bool(at and told_) and max(told_) > max(at)
+
+    def used_since(self, event: ev.SetRequiresGrad, region: Iterable[Part]) -> bool:
+        """Whether anything ran or held these parts since an event told their flags."""
+        inside = set(leaves(region))
+        facts = [fact for part in inside if (fact := find(self.state.grad, part)) is not None and fact.event is event]
+        at = min((fact.at for fact in facts), default=0)
+        if any(ran.at > at and inside & set(leaves(ran.event.region)) for ran in self.state.passes.values()):
+            return True
+        if any(find(self.state.escaped, part) is not None for part in inside):
+            return True
+        return any(o.at > at and o.holds(part) is not NO for o in self.optimizers for part in inside)
+
+    def still_frozen_beside(self, region: Region) -> ev.SetRequiresGrad | None:
+        """The freeze of some weights and of the biases beside them, of which an event has undone the weights' alone."""
+        freezes = {fact.former for part in region if (fact := find(self.state.grad, part)) and fact.was is NO}
+        froze = freezes.pop() if len(freezes) == 1 else None
+        if not isinstance(froze, ev.SetRequiresGrad):
+            return None
+        roots = {part.root for part in region}
+        biases = {
+            (part.root, name)
+            for part in self.frozen(roots)
+            if self.last(ev.SetRequiresGrad, part) is froze
+            for name in part.names or ()
+        }
+        wanted = [(p.root, f"{n.rpartition('.')[0]}.bias".lstrip(".")) for p in region for n in p.names or ()]
+        return froze if wanted and any(one in biases for one in wanted) else None
+
     def mostly(self, some: Region, whole: Region) -> bool:
         """Whether some parts are more than half of all the parameters of a model, or every part of it."""
         counts = [part.count for part in (*leaves(some), *whole)]

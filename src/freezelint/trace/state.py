@@ -152,6 +152,10 @@ class State:
         default_factory=dict
     )  # parts under gradient checkpointing, with whether it is reentrant
     opened: Facts = field(default_factory=dict, compare=False)  # models whose inputs were made to require grad
+    made: Mapping[Part, ev.CreateModule] = field(default_factory=dict, compare=False)
+    rewrapped: Facts = field(default_factory=dict)  # parameters that stand where others stood, by ReplaceParameter
+    rebound: Facts = field(default_factory=dict)  # models that a variable holds in place of another, by Rebind
+    settings: Facts = field(default_factory=dict)  # BatchNorm settings written on layers, as (name, value)
     pinned: Facts = field(default_factory=dict)  # parts whose own `train` was replaced: a mode call passes them by
     gradient: Facts = field(default_factory=dict)  # parts a backward reached
     trained: Facts = field(default_factory=dict)  # parts trained in train mode, since their first such forward
@@ -211,6 +215,7 @@ def _create(s: State, e: ev.CreateModule) -> dict[str, Any]:
         "grad": told(s.grad, e.region, Fact(YES, e, s.clock)),
         "mode": told(s.mode, e.region, Fact(e.training, e, s.clock)),
         "weights": told(s.weights, e.region, Fact(weights, e, s.clock)),
+        "made": {**s.made, **dict.fromkeys(e.region, e)},
     }
 
 
@@ -236,7 +241,17 @@ def _set_mode(s: State, e: ev.SetMode) -> dict[str, Any]:
 def _wrote(s: State, e: ev.WroteAttribute) -> dict[str, Any]:
     if e.target == "module" and e.name == "train":
         return {"pinned": told(s.pinned, e.region, Fact(True, e, s.clock))}
+    if e.target == "module" and e.name in ("momentum", "track_running_stats"):
+        return {"settings": told(s.settings, e.region, Fact((e.name, e.value), e, s.clock))}
     return {}
+
+
+def _rewrap(s: State, e: ev.ReplaceParameter) -> dict[str, Any]:
+    return {"rewrapped": told(s.rewrapped, e.new, Fact(True, e, s.clock))}
+
+
+def _rebind(s: State, e: ev.Rebind) -> dict[str, Any]:
+    return {"rebound": told(s.rebound, e.new, Fact(True, e, s.clock))}
 
 
 def _build(s: State, e: ev.BuildOptimizer) -> dict[str, Any]:
@@ -446,6 +461,8 @@ _APPLY: dict[type, Callable[[State, Any], dict[str, Any]]] = {
     ev.LoadWeights: _load,
     ev.SetRequiresGrad: _set_grad,
     ev.ReplaceSubmodule: _replace,
+    ev.ReplaceParameter: _rewrap,
+    ev.Rebind: _rebind,
     ev.SetMode: _set_mode,
     ev.WroteAttribute: _wrote,
     ev.BuildOptimizer: _build,
@@ -475,7 +492,8 @@ def joined(first: State, second: State) -> State:
     for name in ("grad", "mode", "gradient"):
         changes[name] = _agreed(getattr(first, name), getattr(second, name), UNSURE)
     changes["weights"] = _agreed(first.weights, second.weights, "unsure")
-    for name in ("escaped", "joined", "left", "wrapped", "pinned", "trained", "adapters", "opened"):
+    known = ("escaped", "joined", "left", "wrapped", "rewrapped", "rebound", "settings", "pinned", "trained")
+    for name in (*known, "adapters", "opened"):
         changes[name] = {**getattr(second, name), **getattr(first, name)}
     for name in ("synced", "checkpointed"):
         changes[name] = _agreed(getattr(first, name), getattr(second, name), UNSURE)
@@ -491,6 +509,7 @@ def joined(first: State, second: State) -> State:
         clock=max(first.clock, second.clock),
         optimizers=optimizers,
         passes={**second.passes, **first.passes},
+        made={**second.made, **first.made},
         **changes,
     )
 

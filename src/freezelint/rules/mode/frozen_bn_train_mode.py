@@ -98,6 +98,8 @@ def _drifts(run: Run, part: Part, ran: Pass) -> bool:
     """Whether a part that is meant to stay as it is surely holds BatchNorm layers in train mode."""
     if part.has("batchnorm") is not YES or run.mode(part, during=ran) is not YES or run.copies(part):
         return False
+    if run.stilled_by_setting(part) is not None:
+        return False  # its statistics rest; that it normalises by the batch all the same is another rule's matter
     if run.frozen([part], during=ran):
         return not run.momentary(part)
     held_beside = any(optimizer.stepped for optimizer in run.optimizers) and run.held(part) is NO

@@ -1,0 +1,88 @@
+"""A frozen network that gives features has Dropout in train mode, so its features are noisy.
+
+What happens
+    Dropout drops whenever its layer is in train mode; that nothing in the network trains, or that gradients are off,
+    does not matter. The features of a frozen network then differ from call to call, which may be wanted as an
+    augmentation, and is often not known.
+
+Why
+    `train()` on what contains the frozen network (or no mode call at all) leaves it in train mode.
+
+Bad
+    import torch
+    from torch import nn
+    from torchvision.models import vgg16
+
+    backbone = vgg16(weights="DEFAULT")
+    backbone.requires_grad_(False)
+    head = nn.Linear(1000, 2)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
+    head(backbone(torch.randn(2, 3, 224, 224))).sum().backward()
+    optimizer.step()
+
+Good
+    import torch
+    from torch import nn
+    from torchvision.models import vgg16
+
+    backbone = vgg16(weights="DEFAULT")
+    backbone.requires_grad_(False)
+    backbone.eval()
+    head = nn.Linear(1000, 2)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
+    head(backbone(torch.randn(2, 3, 224, 224))).sum().backward()
+    optimizer.step()
+
+Confirm
+    Run the same batch through the frozen network twice: the outputs differ.
+
+References
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from freezelint.trace.check import INFO, rule
+from freezelint.trace.events import Backward, SetMode, SetRequiresGrad
+from freezelint.trace.regions import Part
+from freezelint.trace.run import Fault, Note, Run, grouped, name_is
+from freezelint.trace.state import Pass
+from freezelint.trace.tri import NO, YES
+
+
+@rule(on=Backward, severity=INFO, yields_to=("eval-overridden-by-train", "frozen-bn-train-mode"))
+def check(run: Run, event: Backward) -> Iterator[Fault]:
+    passes = run.trained(event)
+    noisy = [part for part, ran in passes.items() if _drops(run, part, ran)]
+    for (froze, switched), region in grouped(noisy, lambda part: _story(run, part, passes[part])):
+        if froze is None:
+            continue
+        on = switched is not None and switched.by == "train"
+        first = next(passes[part] for part in passes if part in region)
+        yield Fault(
+            switched.site if switched is not None and on else froze.site,
+            f"{name_is(region)} frozen, but its Dropout is active in training:"
+            f" {'this train() reaches it' if on else 'it stays in train mode'}",
+            (
+                *((Note(froze.site, "frozen here", each=True),) if on else ()),
+                Note(first.event.site, "this forward drops out"),
+            ),
+        )
+
+
+def _drops(run: Run, part: Part, ran: Pass) -> bool:
+    """Whether a leaf of a wholly frozen network surely has Dropout that is active."""
+    if part.has("dropout") is not YES or run.mode(part, during=ran) is not YES or run.copies(part):
+        return False
+    if run.momentary(part) or run.weights(part) not in ("pretrained", "loaded") or not run.in_view(part):
+        return False
+    if run.rebuilt(part) or run.adapters():  # a new head or adapters inside it train, with the Dropout around them
+        return False
+    own = [leaf for leaf in run.in_pass(ran) if leaf.root is part.root and leaf.has("params") is not NO]
+    return bool(own) and run.frozen(own, during=ran) == own
+
+
+def _story(run: Run, part: Part, ran: Pass) -> tuple[SetRequiresGrad | None, SetMode | None]:
+    return run.last(SetRequiresGrad, part, during=ran), run.last(SetMode, part, during=ran)
