@@ -351,6 +351,8 @@ class Teller:
         found = []
         for seen in self.faults:
             rule, fault = seen.rule, seen.fault
+            if any((other, fault.site.path, fault.site.line) in self._sightings for other in rule.yields_to):
+                continue
             if (rule.slug, fault.site) in self.excused or fault.unless & self._reached:
                 continue
             related = tuple(note.site.note(note.message) for note in fault.related if isinstance(note.site, Site))

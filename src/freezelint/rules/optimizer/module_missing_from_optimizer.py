@@ -85,10 +85,11 @@ def check(run: Run, event: Step | BuildOptimizer | AddParamGroup) -> Iterator[Fa
     loose = [part for part in loose if not run.replaces(part, since=optimizer)]
     if not held or run.larger(loose, held):
         return
-    for made, region in grouped(loose, run.created):
+    made = [Note(made.site, f"{name(region)} comes from here") for made, region in grouped(loose, run.created)]
+    if made:
         yield Fault(
             optimizer.built.site,
-            f"{name_is(region)} not in {optimizer.label}, nor in any other optimizer: gradients come, but no step ever"
+            f"{name_is(loose)} not in {optimizer.label}, nor in any other optimizer: gradients come, but no step ever"
             " applies them",
-            (Note(made.site, f"{name(region)} comes from here"), Note(event.site, "this step leaves it as it is")),
+            (*made[:3], Note(event.site, "this step leaves it as it is")),
         )
