@@ -51,7 +51,7 @@ from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.tri import YES
 
 
-@rule(on=Backward, severity=WARNING)
+@rule(on=Backward, severity=WARNING, sides="static")
 def check(run: Run, event: Backward) -> Iterator[Fault]:
     passes = run.trained(event)
     busy = [

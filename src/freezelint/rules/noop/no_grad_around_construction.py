@@ -50,7 +50,7 @@ from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.tri import YES
 
 
-@rule(on=Backward, severity=WARNING)
+@rule(on=Backward, severity=WARNING, sides="static")
 def check(run: Run, event: Backward) -> Iterator[Fault]:
     passes = run.trained(event)
     learning = [part for part, ran in passes.items() if ran.recording is YES and run.trainable([part], during=ran)]

@@ -47,7 +47,7 @@ from freezelint.trace.run import Fault, Note, Run, name_is
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=(Backward, Step), severity=ERROR)
+@rule(on=(Backward, Step), severity=ERROR, sides="static")
 def check(run: Run, event: Backward | Step) -> Iterator[Fault]:
     for swap in run.events_behind("rewrapped", ReplaceParameter):
         old = [part for part in leaves(swap.old) if part.has("params") is not NO]
