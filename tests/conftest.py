@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ RULES = {
 
 
 def analyse(
-    sources: Iterable[Source], rules: dict[str, Rule], *, trace: Callable[[str], None] | None = None
+    sources: Iterable[Source], rules: dict[str, Rule], *, trace: Callable[[str], None] | None = None, **more: Any
 ) -> list[Finding]:
     """A finding where a line says FAULT(slug), or FAULT(slug:lines) for one that spans several lines."""
     findings = []

@@ -323,3 +323,63 @@ def test_unknown_module_of_a_factory(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     assert run(["confirm", "no_such_package:build"]) == 2
     assert "there is no module 'no_such_package' here" in capsys.readouterr().err
+
+
+# What a run says where no rule listens --------------------------------------------------------------------------------
+
+
+def test_names_that_passed_a_test_are_counted(confirm: Confirm) -> None:
+    """One test matches nothing, the other does as soon as the program renames a layer, which source cannot see."""
+    script = """
+        import torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body, self.head = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        net = Net()
+        for name, p in net.named_parameters():
+            if "backbone" not in name:
+                p.requires_grad = False
+        exec("net.add_module('neck', nn.Linear(2, 2))")
+        for name, p in net.named_parameters():
+            p.requires_grad = name.startswith("neck.")
+    """
+    status, report = confirm(script, "--select", "freeze-matches-nothing")
+    verdicts = {f["line"]: (f["verdict"], f["evidence"]["names"]) for f in report["findings"]}
+    assert verdicts[11] == ("confirmed", {"asked": 4, "passed": []})
+    assert verdicts[15] == ("refuted", {"asked": 6, "passed": ["neck.weight", "neck.bias"]})
+    assert status == 1
+
+
+def test_what_check_excuses_is_not_told_of_the_run(confirm: Confirm) -> None:
+    """The optimizer holds what a method will unfreeze, which these few steps do not call."""
+    script = """
+        import torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body, self.head = nn.Linear(2, 2), nn.Linear(2, 2)
+                for p in self.body.parameters():
+                    p.requires_grad = False
+
+            def wake(self):
+                for p in self.body.parameters():
+                    p.requires_grad = True
+
+            def forward(self, x):
+                return self.head(self.body(x))
+
+        net = Net()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(4):
+            net(torch.randn(2, 2)).sum().backward()
+            optimizer.step()
+    """
+    assert confirm(script)[1]["live_only"] == []
+    awake = script.replace("def wake", "def rest").replace("requires_grad = True", "grad = None")
+    assert [f["rule"] for f in confirm(awake)[1]["findings"]] == ["optimizer-over-frozen"]

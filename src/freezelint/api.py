@@ -6,14 +6,14 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from freezelint import suppress
 from freezelint.config import Config, Settings, group_of
-from freezelint.finding import Finding, Severity, Site, in_order, place_of
+from freezelint.finding import Finding, Severity, Site, by_cause, in_order, place_of
 from freezelint.notices import INTERNAL_ERROR, NOTICES, UNUSED_SUPPRESSION
 from freezelint.pages import pages
 from freezelint.report.base import Report, Suppressed
@@ -35,6 +35,7 @@ class Batch:
     findings: list[Finding] = field(default_factory=list)
     comments: dict[str, suppress.Suppressions] = field(default_factory=dict)
     cells: dict[str, tuple[Cell, ...]] = field(default_factory=dict)  # of notebooks
+    excused: set[tuple[str, Site]] = field(default_factory=set)  # places that a rule looked at and found right
 
 
 def check(paths: Iterable[Path], config: Settings, *, jobs: int = 1, trace: Trace | None = None) -> Report:
@@ -88,7 +89,7 @@ def _analyse(readings: Iterable[Source | Finding], rules: dict[str, Rule], trace
     try:
         from freezelint.static.analyse import analyse
 
-        found = analyse(_chained(first, readable), rules, trace=trace)
+        found = analyse(_chained(first, readable), rules, trace=trace, excused=batch.excused)
     except Exception as error:
         found = [_internal_error(latest, error)]
         for _ in readable:  # files that were not reached still have to be readable
@@ -114,6 +115,7 @@ def _in_processes(files: Sequence[Path], rules: Collection[str], jobs: int) -> B
             whole.findings.extend(batch.findings)
             whole.comments.update(batch.comments)
             whole.cells.update(batch.cells)
+            whole.excused |= batch.excused
     return whole
 
 
@@ -177,6 +179,7 @@ def _report(batch: Batch, config: Settings, rules: dict[str, Rule], files: int, 
         pages(rules),
         fails=lambda finding: finding.severity >= settings(finding).fail_on,
         checked=frozenset(checked),
+        excused=frozenset(batch.excused),
     )
 
 
@@ -186,25 +189,7 @@ def _once(findings: Iterable[Finding]) -> list[Finding]:
     for finding in findings:
         key = (finding.rule, finding.site)
         kept[key] = min(kept.get(key, finding), finding, key=lambda f: (f.when is not None, f.when or "", f.message))
-    return _by_cause(kept.values())
-
-
-def _by_cause(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding for each rule and cause: the first in the order of reports, with the other places in its story."""
-    told: dict[object, Finding] = {}
-    for finding in in_order(findings):
-        key = (finding.rule, finding.about or finding.site)
-        first = told.get(key)
-        # What shows only where its cause stands says less than what shows where the harm is switched on.
-        if first is not None and first.site == first.about and finding.site != finding.about:
-            first, finding = finding, first
-        if first is None:
-            told[key] = finding
-        elif finding.site in {first.site, *first.related}:
-            told[key] = first
-        else:
-            told[key] = replace(first, related=(*first.related, finding.site.note("and here")))
-    return list(told.values())
+    return by_cause(kept.values())
 
 
 def _excluded(finding: Finding, config: Settings) -> bool:

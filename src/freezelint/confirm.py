@@ -171,7 +171,7 @@ def _conclude(
     from freezelint.live import verdict
 
     rules = config.rules()
-    judged, alone = verdict.judge(findings, rules, ran)
+    judged, alone = verdict.judge(findings, rules, ran, checked.excused)
     alone = [
         replace(one, finding=replace(one.finding, source_line=_line(checked, one.finding)))
         for one in alone

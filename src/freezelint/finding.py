@@ -109,3 +109,21 @@ def place_of(finding: Finding) -> tuple[str, int, int, int, str, str]:
     """What findings are ordered by: path, cell, place, rule."""
     site = finding.site
     return site.path, -1 if site.cell is None else site.cell, site.line, site.column, finding.rule, finding.message
+
+
+def by_cause(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding for each rule and cause: the first in the order of reports, with the other places in its story."""
+    told: dict[object, Finding] = {}
+    for finding in in_order(findings):
+        key = (finding.rule, finding.about or finding.site)
+        first = told.get(key)
+        # What shows only where its cause stands says less than what shows where the harm is switched on.
+        if first is not None and first.site == first.about and finding.site != finding.about:
+            first, finding = finding, first
+        if first is None:
+            told[key] = finding
+        elif finding.site in {first.site, *first.related}:
+            told[key] = first
+        else:
+            told[key] = replace(first, related=(*first.related, finding.site.note("and here")))
+    return list(told.values())

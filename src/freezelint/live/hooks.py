@@ -34,6 +34,9 @@ class Listener(Protocol):
         """Something happened; must not raise, other than to end the run."""
 
 
+# Methods whose result has no graph. Functions such as torch.argmax are left alone: torch.jit knows them by identity.
+CUTS = ("detach", "detach_", "numpy", "item", "tolist", "argmax", "argmin", "argsort", "long", "int", "bool")
+
 _listeners: list[Listener] = []
 _patches: list[Patch] = []
 _close_patches: list[Patch] = []
@@ -210,7 +213,9 @@ def _install() -> None:
 def _install_close() -> None:
     _patch(nn.Module, "__setattr__", _attribute, _close_patches)
     _patch(nn.Parameter, "__setattr__", _attribute, _close_patches)
-    _patch(torch.Tensor, "detach", _detach, _close_patches)
+    for name in CUTS:
+        _patch(torch.Tensor, name, _cut, _close_patches)
+    _patch(torch.Tensor, "data", _data_property, _close_patches)
     _close_handles.append(nn_module.register_module_forward_pre_hook(_before_forward))
     _close_handles.append(nn_module.register_module_forward_hook(_after_forward, always_call=True))
 
@@ -404,20 +409,36 @@ def _attribute(original: Any) -> Any:
     return __setattr__
 
 
-def _detach(original: Any) -> Any:
+def _cut(original: Any) -> Any:
+    how = f".{original.__name__}()"
+
     @functools.wraps(original)
-    def detach(self: torch.Tensor) -> torch.Tensor:
+    def cut(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if (
             _listeners
             and not is_compiling()
             and self.grad_fn is not None
             and sites.is_user_code(sys._getframe(1).f_code.co_filename)
         ):
-            tell("detach", self)
-        result: torch.Tensor = original(self)
-        return result
+            tell("cut", self, how)
+        return original(self, *args, **kwargs)
 
-    return detach
+    return cut
+
+
+def _data_property(original: Any) -> property:
+    def read(self: torch.Tensor) -> torch.Tensor:
+        if (
+            _listeners
+            and not is_compiling()
+            and self.grad_fn is not None
+            and sites.is_user_code(sys._getframe(1).f_code.co_filename)
+        ):
+            tell("cut", self, ".data")
+        value: torch.Tensor = original.__get__(self)
+        return value
+
+    return property(read, original.__set__, doc=original.__doc__)
 
 
 def _parameter_registered(module: nn.Module, name: str, parameter: Any) -> None:

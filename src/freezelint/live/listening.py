@@ -73,7 +73,7 @@ class Listener(Teller):
         return False
 
     def _load(self, module: nn.Module, result: Any, args: Any, kwargs: Any) -> None:
-        self._journal.note("load", sites.here(), [module])
+        self._journal.note("load", sites.here(), module.modules())  # as they are: one may be replaced until it is told
 
     def _zero(self, owner: Any, result: Any, args: Any, kwargs: Any) -> None:
         if not self.close:
@@ -168,7 +168,7 @@ class Listener(Teller):
             self._journal.note("wrap", sites.here(), [inner], kind=type(wrapper).__name__)
 
     def _clip(self, parameters: list[torch.Tensor]) -> None:
-        if self.close:
+        if self.close or not parameters:
             self._journal.note("clip", sites.here(), parameters)
 
     # Attributes, graphs and grad modes ------------------------------------------------------------------------------
@@ -188,11 +188,11 @@ class Listener(Teller):
         own = name not in (*METHODS, "training") and sites.reads(frame, type(target), name)
         self._journal.note("wrote", sites.site_of(frame), [target], target=kind, name=name, value=repr(value), own=own)
 
-    def _detach(self, tensor: torch.Tensor) -> None:
-        reached = _parameters_behind(tensor)
+    def _cut(self, tensor: torch.Tensor, how: str) -> None:
+        reached = parameters_behind(tensor)
         if reached:
             self._ran_so_far()  # what runs after it is not cut off by it
-            self._journal.note("detach", sites.here(), reached)
+            self._journal.note("cut", sites.here(), reached, how=how)
 
     def _enter(self, context: Any, enabled: bool, how: str, site: Site | None, inside: str = "") -> None:
         if self._open and self._open[-1][0] is context:
@@ -222,7 +222,7 @@ class Listener(Teller):
             self._journal.note("exit", sites.here(), [], number=number)
 
 
-def _parameters_behind(tensor: torch.Tensor, limit: int = 20_000) -> list[torch.Tensor]:
+def parameters_behind(tensor: torch.Tensor, limit: int = 20_000) -> list[torch.Tensor]:
     """The parameters that a tensor's graph leads to."""
     found: list[torch.Tensor] = []
     seen: set[Any] = set()

@@ -68,6 +68,15 @@ class Measures:
                 mean, var = statistics
                 self._buffers[leaf.part] = (probe.sample(mean), probe.sample(var))
 
+    def finish(self) -> None:
+        """Fill in what is known of leaves that no step has read."""
+        self.before_forward()
+        for part, numbers in self.of.items():
+            leaf = self.forest.leaves.get(part)
+            parameter = leaf.parameter() if leaf is not None and leaf.parameter else None
+            if parameter is not None and numbers.requires_grad is None:
+                numbers.requires_grad = bool(parameter.requires_grad)
+
     def ran(self, modules: Iterable[nn.Module], recording: bool) -> None:
         """These modules ran."""
         if not recording:

@@ -21,10 +21,11 @@ from torch import nn
 from freezelint.finding import Site
 from freezelint.live import hooks, sites
 from freezelint.live.journal import Held
-from freezelint.live.listening import Listener
+from freezelint.live.listening import Listener, parameters_behind
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part, leaves
+from freezelint.trace.state import Pass
 from freezelint.trace.tri import YES
 
 CLOSE_STEPS = 3  # steps that are watched closely at the start
@@ -59,6 +60,8 @@ class Recorder(Listener):
         self._woken: dict[Any, int] = {}
         self._recording = True
         self._outer_site: Site | None = None
+        self._ran_site: Site | None = None
+        self._outer_recording = True
         self._gradients: dict[Part, tuple[int, int]] = {}
         self._reached: set[Any] = set()  # parts that got a gradient, and where a backward gave any
         self._handlers: dict[str, Callable[..., None]] = {
@@ -78,7 +81,7 @@ class Recorder(Listener):
             "enter": self._enter,
             "exit": self._exit,
             "attribute": self._attribute,
-            "detach": self._detach,
+            "cut": self._cut,
             "parameter": self._parameter,
             "module": self._module,
             "before forward": self._before_forward,
@@ -107,6 +110,7 @@ class Recorder(Listener):
                 self._discover(self.forest.root_of(module), None)
         self._sync()
         self._emit(ev.End(site=None))
+        self.measures.finish()
 
     def hear(self, what: str, *details: Any) -> None:
         """What a hook tells."""
@@ -159,7 +163,8 @@ class Recorder(Listener):
     def _before_forward(self, module: nn.Module) -> None:
         if self._depth == 0:
             self._outer = module
-            self._outer_site = sites.here()
+            self._ran_site = self._outer_site = sites.here()
+            self._outer_recording = torch.is_grad_enabled()
             self._discover(self.forest.root_of(module), None)
             if self.forest.modules.get(module) is None:
                 self._discover(module, None)
@@ -172,6 +177,8 @@ class Recorder(Listener):
             recording = torch.is_grad_enabled()
             if self._ran and recording is not self._recording:
                 self._ran_so_far()
+            if not self._ran:  # what runs in a grad mode of its own is told where it was called
+                self._ran_site = self._outer_site if recording is self._outer_recording else sites.here()
             self._recording = recording
             self._ran.append(module)
 
@@ -189,7 +196,7 @@ class Recorder(Listener):
         """What ran under one grad mode is one forward."""
         if self._ran:
             self.measures.ran(self._ran, self._recording)
-            self._journal.note("ran", self._outer_site, self._ran, recording=self._recording)
+            self._journal.note("ran", self._ran_site, self._ran, recording=self._recording)
             self._ran = []
 
     def _restart(self) -> None:
@@ -223,13 +230,17 @@ class Recorder(Listener):
         )
         fresh = frozenset(part for part, mark in now.items() if self._gradients.get(part) != mark)
         given = tensors if isinstance(tensors, (list, tuple)) else [tensors]
-        lost = [self._forced.get(t) for t in given if isinstance(t, torch.Tensor) and t.grad_fn is None]
-        forced = next((site for site in lost if site is not None), None)
-        loose = any(isinstance(t, torch.Tensor) and t.grad_fn is not None for t in given)
+        losses = [t for t in given if isinstance(t, torch.Tensor)]
+        forced = next((self._forced_at(t) for t in losses if t.grad_fn is None), None)
+        loose = any(t.grad_fn is not None for t in losses)
+        since = {serial: ran for serial, ran in self.state.passes.items() if ran.at >= self.state.step_at}
+        if loose and not fresh and self._learns(since.values()):
+            leaves_behind = [leaf for t in losses for leaf in parameters_behind(t)]
+            if leaves_behind and not any(self._is_parameter(leaf) for leaf in leaves_behind):
+                forced, loose = self._forced_at(leaves_behind[0]), False  # its graph begins behind the models
         if fresh:
             self._reached |= fresh | {sites.here()}
         uses = set()
-        since = {serial: ran for serial, ran in self.state.passes.items() if ran.at >= self.state.step_at}
         taught = {part for ran in since.values() if ran.recording is YES for part in ran.event.region}
         for serial, ran in since.items():
             if ran.recording is not YES and taught.issuperset(ran.event.region):
@@ -250,6 +261,22 @@ class Recorder(Listener):
                 lap=self._lap(),
             )
         )
+
+    def _learns(self, passes: Iterable[Pass]) -> bool:
+        """Whether a forward could have left gradients: it was recorded, and some of what it ran requires grad."""
+        return any(
+            ran.recording is YES and any(self._flags.get(part) for part in leaves(ran.event.region)) for ran in passes
+        )
+
+    def _is_parameter(self, tensor: torch.Tensor) -> bool:
+        return isinstance(tensor, nn.Parameter) or self.forest.parameters.get(tensor) is not None
+
+    def _forced_at(self, loss: torch.Tensor) -> Site | None:
+        """Where a loss without a graph came to require grad: by its flag, or when it was made, which is not seen."""
+        site = self._forced.get(loss)
+        if site is None and loss.requires_grad and not self._is_parameter(loss):
+            return sites.here()
+        return site
 
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._restart()

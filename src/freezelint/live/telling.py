@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from freezelint.finding import Finding, Site
+from freezelint.finding import Finding, Site, by_cause
 from freezelint.live import sites
 from freezelint.live.journal import Entry, Held, Journal
 from freezelint.live.measure import Measures
@@ -154,8 +154,8 @@ class Teller:
                     if region:
                         self._modes.update(dict.fromkeys(region, value))
                         yield ev.SetMode(site=site, lap=lap, region=region, training=Tri.of(value), by=details["by"])
-            case "load" if alive:
-                if region := self.forest.below(alive[0]):
+            case "load":
+                if region := frozenset(part for module in alive for part in self.forest.own(module)):
                     yield ev.LoadWeights(site=site, lap=lap, region=region)
             case "zero" if alive:
                 to_none = Tri.of(details["to_none"])
@@ -242,10 +242,12 @@ class Teller:
                     text=f"{_short(region)}.{details['name']}",
                     own=details["own"],
                 )
-            case "detach":
-                cut = ev.Cut("detach()", site)
+            case "cut":
+                cut = ev.Cut(details["how"], site)
                 for part in self.forest.of(alive):
-                    self._cuts[part] = cut
+                    known = self._cuts.get(part)
+                    if known is None or _on_purpose(cut) > _on_purpose(known):
+                        self._cuts[part] = cut
             case "clip":
                 yield ev.ClipGradients(site=site, lap=lap, region=self._parts(alive, site))
             case "enter":
@@ -341,33 +343,50 @@ class Teller:
         if isinstance(event, ev.Step) and (held := self.optimizers.get(event.optimizer)):
             regions += held.groups
         place = (event.site.path, event.site.line)
-        self.effects.setdefault(place, set()).add(type(event).__name__)
+        kind = type(event).__name__
+        empty = isinstance(event, ev.ClipGradients) and not event.region
+        self.effects.setdefault(place, set()).add(f"{kind} of nothing" if empty else kind)
         parts = self.touched.setdefault(place, set())
         for region in regions:
             parts |= region
 
     def findings(self, line_of: Callable[[Site], str] = lambda site: "") -> list[Finding]:
-        """What the rules saw in this run."""
-        found = []
-        for seen in self.faults:
-            rule, fault = seen.rule, seen.fault
-            if any((other, fault.site.path, fault.site.line) in self._sightings for other in rule.yields_to):
-                continue
-            if (rule.slug, fault.site) in self.excused or fault.unless & self._reached:
-                continue
-            related = tuple(note.site.note(note.message) for note in fault.related if isinstance(note.site, Site))
-            found.append(
-                Finding(
-                    rule.slug,
-                    fault.severity or rule.severity,
-                    fault.message,
-                    fault.site,
-                    related=related,
-                    confirm=" ".join(rule.section("Confirm").split()),
-                    source_line=line_of(fault.site),
-                )
-            )
-        return found
+        """What the rules saw in this run: once for each cause, and not what a rule that tells more has told."""
+        told = [seen for seen in self.faults if not self._withdrawn(seen)]
+        places = {(seen.rule.slug, seen.fault.site.path, seen.fault.site.line) for seen in told}
+        return by_cause(
+            _finding(seen, line_of)
+            for seen in told
+            if not any((other, seen.fault.site.path, seen.fault.site.line) in places for other in seen.rule.yields_to)
+        )
+
+    def _withdrawn(self, seen: Seen) -> bool:
+        """Whether something that came later showed that this is no fault."""
+        fault, slug = seen.fault, seen.rule.slug
+        return (
+            (slug, fault.site) in self.excused
+            or (fault.about is not None and (slug, fault.about) in self.excused)
+            or bool(fault.unless & self._reached)
+        )
+
+
+def _finding(seen: Seen, line_of: Callable[[Site], str]) -> Finding:
+    rule, fault = seen.rule, seen.fault
+    return Finding(
+        rule.slug,
+        fault.severity or rule.severity,
+        fault.message,
+        fault.site,
+        related=tuple(note.site.note(note.message) for note in fault.related if isinstance(note.site, Site)),
+        confirm=" ".join(rule.section("Confirm").split()),
+        source_line=line_of(fault.site),
+        about=fault.about if isinstance(fault.about, Site) else None,
+    )
+
+
+def _on_purpose(cut: ev.Cut) -> bool:
+    """Whether a cut goes before one that may as well have been for a log or a metric."""
+    return cut.how not in (".item()", ".tolist()", ".argmax()", ".argmin()", ".argsort()", ".int()", ".bool()")
 
 
 _GRAD_FIELDS = {item.name for item in fields(ev.SetRequiresGrad)}

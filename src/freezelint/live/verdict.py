@@ -46,8 +46,14 @@ RAISES = frozenset(
         "optimizer-over-frozen",
         "unfreeze-after-ddp",
         "resume-order",
+        "exhausted-parameter-generator",
+        "wrong-head-attribute",
+        "loss-requires-grad-hack",
     }
 )
+
+# What an event must have been to prove a rule: the line was run, and what it did, it did to nothing.
+OF_NOTHING: Mapping[str, str] = {"exhausted-parameter-generator": "ClipGradients of nothing"}
 
 # Events that only source can show: a rule that listens to nothing else has no ear in a run.
 ONLY_IN_SOURCE = (ev.TakeParams, ev.UseParams, ev.Escape, ev.NamedButNotCalled, ev.OverrodeTrain, ev.SelectNames)
@@ -65,6 +71,9 @@ PROOFS: Mapping[str, tuple[Callable[[Mapping[str, Any]], bool], str]] = {
         "no forward ever ran it",
     ),
 }
+
+# Rules about a test of names: who passed it was counted.
+ASKS_NAMES = frozenset({"freeze-matches-nothing"})
 
 # Rules whose place is the optimizer, and whose matter is what it does not hold.
 ABOUT_UNHELD = frozenset({"optimizer-subset-rest-unfrozen", "module-missing-from-optimizer"})
@@ -90,8 +99,11 @@ class Judged:
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
-def judge(findings: Iterable[Finding], rules: Mapping[str, Rule], ran: Ran) -> tuple[list[Judged], list[Judged]]:
-    """A verdict on every finding, and the faults that only the run shows."""
+def judge(
+    findings: Iterable[Finding], rules: Mapping[str, Rule], ran: Ran, excused: Iterable[tuple[str, Site]] = ()
+) -> tuple[list[Judged], list[Judged]]:
+    """A verdict on every finding, and the faults that only the run shows, without those that `check` has excused."""
+    right = {(slug, site.path, site.line) for slug, site in excused}
     live = ran.recorder.findings()
     judged, met = [], set()
     for finding in findings:
@@ -101,7 +113,7 @@ def judge(findings: Iterable[Finding], rules: Mapping[str, Rule], ran: Ran) -> t
     alone = [
         Judged(other, CONFIRMED, "seen in the run", evidence(other, rules.get(other.rule), ran))
         for number, other in enumerate(live)
-        if number not in met
+        if number not in met and (other.rule, other.site.path, other.site.line) not in right
     ]
     return judged, alone
 
@@ -129,9 +141,13 @@ def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -
         return Judged(finding, CONFIRMED, f"it raised {type(error).__name__}: {_first_line(error)}", numbers)
     if reached is None:
         return Judged(finding, NOT_REACHED, f"line {site.line} did not run before the program ended", numbers)
+    if finding.rule in ASKS_NAMES:
+        return _about_names(finding, ran, numbers)
+    done = ran.recorder.effects.get((site.path, site.line), set())
+    if OF_NOTHING.get(finding.rule) in done:
+        return Judged(finding, CONFIRMED, f"line {site.line} ran, and was given nothing", numbers)
     effects = EXPECTED_EFFECT.get(finding.rule)
     if effects is not None:
-        done = ran.recorder.effects.get((site.path, site.line), set())
         if done & set(effects):
             return Judged(finding, REFUTED, f"line {site.line} ran, and it did have its effect", numbers)
         return Judged(finding, CONFIRMED, f"line {site.line} ran, and it changed nothing", numbers)
@@ -156,6 +172,18 @@ def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -
     return Judged(finding, REFUTED, f"line {site.line} ran, {_steps(ran)}, and the fault did not appear", numbers)
 
 
+def _about_names(finding: Finding, ran: Ran, numbers: dict[str, Any]) -> Judged:
+    """Which names passed the test on the line."""
+    asked = ran.visits.asked(finding.site.path, finding.site.line)
+    if asked is None:
+        return Judged(finding, UNJUDGED, f"line {finding.site.line} ran, but its test was put to no name", numbers)
+    numbers = {**numbers, "names": {"asked": asked.times, "passed": list(dict.fromkeys(asked.passed))}}
+    if not asked.passed:
+        return Judged(finding, CONFIRMED, f"none of {asked.times} names passed the test", numbers)
+    first = next(iter(asked.passed))
+    return Judged(finding, REFUTED, f"{len(asked.passed)} of {asked.times} names passed, such as `{first}`", numbers)
+
+
 def _raised(finding: Finding, ran: Ran) -> bool:
     return any((site.path, site.line) in ran.raised_at for site in (finding.site, *finding.related))
 
@@ -176,11 +204,10 @@ def evidence(finding: Finding, rule: Rule | None, ran: Ran) -> dict[str, Any]:
     """What was measured of the parameters that a finding is about; empty when no event names any."""
     recorder = ran.recorder
     parts: set[Part] = set()
-    for site in (finding.site, *finding.related):
-        for line in range(site.line, max(site.line, site.end_line) + 1):
-            parts |= recorder.touched.get((site.path, line), set())
-        if parts:
-            break
+    for site in (finding.site, *finding.related):  # what all of the story's lines are about, as far as they overlap
+        lines = range(site.line, max(site.line, site.end_line) + 1)
+        there = set().union(*(recorder.touched.get((site.path, line), set()) for line in lines))
+        parts = parts & there or parts or there
     if finding.rule in ABOUT_UNHELD:
         roots = {part.root for part in parts}
         parts = {p for p in recorder.forest.leaves if p.root in roots and recorder.measures.of[p].group is None}

@@ -1,6 +1,7 @@
-"""Whether a line was run: a mark before each statement that a finding names, in the compiled code only.
+"""Whether a line was run, and what passed the test on it: marks in the compiled code, where a finding names a line.
 
-Files on disk stay as they are, line numbers too; a file without findings is not touched at all.
+A mark is a call before the statement; a test of names (`"fc" in name`) is handed through a call that counts. Files on
+disk stay as they are, line numbers too; a file without findings is not touched at all.
 """
 
 from __future__ import annotations
@@ -10,13 +11,23 @@ import builtins
 import importlib.machinery
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import CodeType, ModuleType
 from typing import Any
 
 from freezelint.live.hooks import is_compiling
 
-MARK = "__freezelint_ran__"
+MARK, TEST = "__freezelint_ran__", "__freezelint_passed__"
+STRING_TESTS = ("startswith", "endswith", "match", "search", "fullmatch")
+
+
+@dataclass
+class Asked:
+    """A test of names on one line: how often it was put, and which names passed."""
+
+    times: int = 0
+    passed: list[str] = field(default_factory=list)
 
 
 class Visits:
@@ -27,6 +38,8 @@ class Visits:
         self.lines = {os.path.realpath(path): sorted(set(numbers)) for path, numbers in lines.items()}
         self._seen: dict[tuple[str, int], int] = {}
         self._marked: list[tuple[str, int]] = []
+        self._asked: dict[tuple[str, int], Asked] = {}
+        self._tests: list[tuple[str, int]] = []
         self._finder = _Finder(self)
 
     def start(self) -> None:
@@ -36,7 +49,16 @@ class Visits:
             if not is_compiling():
                 seen.setdefault(marked[number], clock())
 
+        def passed(number: int, negated: bool, outcome: Any, names: tuple[Any, ...]) -> Any:
+            if not is_compiling():
+                asked = self._asked.setdefault(self._tests[number], Asked())
+                asked.times += 1
+                if bool(outcome) is not negated:
+                    asked.passed += [name for name in names if isinstance(name, str)][:1]
+            return outcome
+
         setattr(builtins, MARK, ran)
+        setattr(builtins, TEST, passed)
         sys.meta_path.insert(0, self._finder)
 
     def stop(self) -> None:
@@ -44,10 +66,15 @@ class Visits:
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
         setattr(builtins, MARK, _nothing)
+        setattr(builtins, TEST, _handed_on)
 
     def first(self, path: str, line: int) -> int | None:
         """What the clock said when this line was first run; None when it was not."""
         return self._seen.get((os.path.realpath(path), line))
+
+    def asked(self, path: str, line: int) -> Asked | None:
+        """What a test of names on this line was asked; None when it was not, or there is none."""
+        return self._asked.get((os.path.realpath(path), line))
 
     def compile(self, source: bytes | str, path: str) -> CodeType:
         """Compile a file with its marks."""
@@ -59,17 +86,76 @@ class Visits:
         for line in lines:
             number = len(self._marked)
             self._marked.append((os.path.realpath(path), line))
-            _mark(tree, line, number)
+            statement = _mark(tree, line, number)
+            if statement is not None:
+                self._count(statement, os.path.realpath(path), line)
         marked: CodeType = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
         return marked
+
+    def _count(self, statement: ast.stmt, path: str, line: int) -> None:
+        """Count what passes the tests of names in the head of a statement."""
+        for parent, name, place in list(_heads(statement)):
+            value = getattr(parent, name)
+            test = value if place is None else value[place]
+            found = _names_tested(test)
+            if found is None:
+                continue
+            negated, names = found
+            arguments: list[ast.expr] = [ast.Constant(len(self._tests)), ast.Constant(negated), test]
+            arguments.append(ast.Tuple([ast.Name(n, ast.Load()) for n in names], ast.Load()))
+            call = _placed(ast.Call(ast.Name(TEST, ast.Load()), arguments, []), test)
+            self._tests.append((path, line))
+            if place is None:
+                setattr(parent, name, call)
+            else:
+                value[place] = call
 
 
 def _nothing(number: int) -> None:
     """What a mark calls once nobody asks."""
 
 
-def _mark(tree: ast.Module, line: int, number: int) -> None:
-    """Put a mark before the innermost statement that `line` belongs to."""
+def _handed_on(number: int, negated: bool, outcome: Any, names: tuple[Any, ...]) -> Any:
+    """What a counted test calls once nobody asks."""
+    return outcome
+
+
+def _heads(statement: ast.stmt) -> Iterator[tuple[ast.AST, str, int | None]]:
+    """Where an expression hangs in a statement, without the statements inside it: (parent, field, place in a list)."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        parent = pending.pop()
+        for name, value in ast.iter_fields(parent):
+            children = value if isinstance(value, list) else [value]
+            for number, child in enumerate(children):
+                if isinstance(child, ast.expr):
+                    yield parent, name, number if isinstance(value, list) else None
+                if isinstance(child, (ast.expr, ast.keyword, ast.comprehension)) and not isinstance(child, ast.Lambda):
+                    pending.append(child)
+
+
+def _names_tested(test: ast.expr) -> tuple[bool, list[str]] | None:
+    """Whether a test of strings passes when it is False, and the variables it tests; None for anything else."""
+    match test:
+        case ast.Compare(ops=[ast.In() | ast.NotIn() | ast.Eq() | ast.NotEq() as how]):
+            names = [part.id for part in (test.left, *test.comparators) if isinstance(part, ast.Name)]
+            return (isinstance(how, (ast.NotIn, ast.NotEq)), names) if names else None
+        case ast.Call(func=ast.Attribute(attr=attribute, value=owner)) if attribute in STRING_TESTS:
+            names = [part.id for part in (owner, *test.args) if isinstance(part, ast.Name)]
+            return (False, names) if names else None
+    return None
+
+
+def _placed(made: ast.expr, like: ast.AST) -> ast.expr:
+    """A made expression at the place of another."""
+    for node in ast.walk(made):
+        if isinstance(node, ast.expr) and not hasattr(node, "lineno"):
+            ast.copy_location(node, like)
+    return made
+
+
+def _mark(tree: ast.Module, line: int, number: int) -> ast.stmt | None:
+    """Put a mark before the innermost statement that `line` belongs to, and return that statement."""
     body: list[ast.stmt] = tree.body
     place: tuple[list[ast.stmt], int] | None = None
     while True:
@@ -87,7 +173,7 @@ def _mark(tree: ast.Module, line: int, number: int) -> None:
             break
         body = inner[0]
     if place is None:
-        return
+        return None
     body, index = place
     before = body[min(index, len(body) - 1)]
     mark = ast.Expr(ast.Call(ast.Name(MARK, ast.Load()), [ast.Constant(number)], []))
@@ -96,6 +182,7 @@ def _mark(tree: ast.Module, line: int, number: int) -> None:
             ast.copy_location(node, before)
             node.end_lineno, node.end_col_offset = before.lineno, before.col_offset
     body.insert(index, mark)
+    return before
 
 
 def _covers(statement: ast.stmt, line: int) -> bool:

@@ -67,6 +67,7 @@ class Report:
     fixed: Sequence[Fixed] = ()
     fails: Callable[[Finding], bool] = at_least_a_warning  # does it make the exit status 1?
     checked: Collection[str] = ()  # the paths of the files
+    excused: frozenset[tuple[str, Site]] = frozenset()  # (rule, place): looked at, and right after all
 
     @property
     def failed(self) -> bool:

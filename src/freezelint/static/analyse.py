@@ -30,11 +30,19 @@ STACK = 256 << 20  # reserved, not used: pages that are never touched cost nothi
 
 
 def analyse(
-    sources: Iterable[Source], rules: Mapping[str, Rule], *, trace: Callable[[str], None] | None = None
+    sources: Iterable[Source],
+    rules: Mapping[str, Rule],
+    *,
+    trace: Callable[[str], None] | None = None,
+    excused: set[tuple[str, Site]] | None = None,
 ) -> list[Finding]:
-    """Every finding in `sources` and in the project files they lead to."""
+    """Every finding in `sources` and in the project files they lead to.
+
+    `excused` is filled with the places, by rule, that look like faults and are none: what a run would see there is
+    not to be told either.
+    """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 12_000))
-    return _with_deep_stack(lambda: _analyse(sources, rules, trace))
+    return _with_deep_stack(lambda: _analyse(sources, rules, trace, excused))
 
 
 def _with_deep_stack(work: Callable[[], list[Finding]]) -> list[Finding]:
@@ -61,7 +69,10 @@ def _with_deep_stack(work: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 def _analyse(
-    sources: Iterable[Source], rules: Mapping[str, Rule], trace: Callable[[str], None] | None
+    sources: Iterable[Source],
+    rules: Mapping[str, Rule],
+    trace: Callable[[str], None] | None,
+    excused: set[tuple[str, Site]] | None,
 ) -> list[Finding]:
     modules = Modules()
     findings: list[Finding] = []
@@ -89,6 +100,8 @@ def _analyse(
         except Exception as error:  # one file's trouble must not hide the findings of the others
             findings.append(_internal(source, error))
         findings += conclude((one for one in it.found if not _excused(one, it.excused)), it.reached, it.endings)
+        if excused is not None:
+            excused.update((slug, _site(place)[0]) for slug, place in it.excused if isinstance(place, Place))
     for module in untrained:
         it = Interpreter(modules, rules.values(), trace, instantiated=instantiated)
         with contextlib.suppress(Exception):  # told above, where the file was run as a whole

@@ -414,12 +414,12 @@ def _dropped(s: State, leaf: Part) -> bool:
 
 def _measured(s: State, e: ev.Backward, reached: Region) -> dict[str, Any]:
     """A backward of a running program: which parts have a gradient now was read, and need not be inferred."""
-    cut, trained = s.cut, s.trained
+    cut, trained, lost = s.cut, s.trained, s.lost(e)
     for use, ran in ((use, s.passes[use.serial]) for use in e.uses if use.serial in s.passes):
         why = ran.cut(use)
         if ran.recording is YES:
             trained = _drilled(trained, ran)
-        if why is not None:
+        if why is not None and not lost:  # a loss without any graph is another fault
             cut = told(cut, [part for part in leaves(ran.event.region) if part not in reached], Fact(why, e, s.clock))
     gradient = told(s.gradient, reached, Fact(YES, e, s.clock))
     return {"gradient": gradient, "cut": cut, "trained": trained, "backward_at": s.clock}
