@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib.util
 import os
 import re
 import sys
@@ -42,13 +43,9 @@ RUNNABLE = [(file.stem, case) for file in CASE_FILES for case in casefile.read(f
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder to run in, stand-ins for large libraries, and no trace of the program afterwards."""
+    """A folder to run in, and no trace of the program afterwards."""
     monkeypatch.chdir(tmp_path)
-    try:
-        import torchvision  # noqa: F401
-    except ImportError:
-        monkeypatch.syspath_prepend(str(STAND_INS))
-    known, threads = set(sys.modules), torch.get_num_threads()
+    path, known, threads = list(sys.path), set(sys.modules), torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     yield
@@ -56,6 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         file = getattr(sys.modules[name], "__file__", None) or ""
         if file.startswith((str(tmp_path), str(STAND_INS))):
             del sys.modules[name]
+    sys.path[:] = path
     torch.set_num_threads(threads)
     torch.set_grad_enabled(True)
     for name in LOADERS:
@@ -93,6 +91,8 @@ def asked(main: str) -> Both:
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     for name in LOADERS:
         setattr(builtins, name, imagined(text))
+    if "torchvision" in text and importlib.util.find_spec("torchvision") is None:
+        sys.path.insert(0, str(STAND_INS))
     checked = api.check(files, Config())
     lines: dict[str, list[int]] = {}
     for finding in checked.findings:
