@@ -245,8 +245,8 @@ class Teller:
             case "cut":
                 cut = ev.Cut(details["how"], site)
                 for part in self.forest.of(alive):
-                    known = self._cuts.get(part)
-                    if known is None or _on_purpose(cut) > _on_purpose(known):
+                    other = self._cuts.get(part)
+                    if other is None or _on_purpose(cut) > _on_purpose(other):
                         self._cuts[part] = cut
             case "clip":
                 yield ev.ClipGradients(site=site, lap=lap, region=self._parts(alive, site))
