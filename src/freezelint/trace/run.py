@@ -443,6 +443,11 @@ class Run:
         held = len(leaves(some))
         return 2 * sum(c or 0 for c in counts[:held]) > sum(c or 0 for c in counts[held:])
 
+    def frozen_since(self, part: Part) -> int:
+        """The moment at which what is known of a leaf's flag came to be known, as facts count moments."""
+        fact = find(self.state.grad, part)
+        return fact.at if fact is not None else 0
+
     def fact(self, name: str, part: Part, during: Pass | None = None) -> Fact | None:
         """The fact itself, for its order in time (`at`) and what was true before it."""
         return find(getattr(during or self.state, name), part)

@@ -74,7 +74,9 @@ def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
         frozen = [part for part in run.frozen(held) if part.has("params") is not NO and not part.is_bare]
         if not optimizer.stepped or not frozen or not any(run.flag(part) is YES for part in held):
             continue
-        frozen = [part for part in frozen if run.gradient(part) is NO]  # freezing after steps is another story
+        # Freezing what an optimizer holds already, after steps or in a later epoch, is another story.
+        given = {leaf: group.at for group in optimizer.groups for leaf in leaves(group.region)}
+        frozen = [part for part in frozen if run.gradient(part) is NO and run.frozen_since(part) < given[part]]
         if len(frozen) == 1 and frozen[0].is_bias:
             continue  # one bias that a BatchNorm makes useless, or a constant: meant so, and not worth a word
         for freeze, region in grouped(frozen, lambda part: run.last(SetRequiresGrad, part)):
