@@ -109,11 +109,19 @@ class Config:
         chosen = self.select + self.extend_select
         return slug in chosen or group in chosen
 
+    def _asks_for(self, rule: Rule) -> bool:
+        """Whether a rule that is off by itself was named, it or its group."""
+        return bool({rule.slug, rule.group} & {*(self.select or ()), *self.extend_select})
+
     def rules(self) -> dict[str, Rule]:
         """The rules that are switched on, by slug."""
         from freezelint.trace.check import all_rules
 
-        return {slug: rule for slug, rule in all_rules().items() if self.wants(slug, rule.group)}
+        return {
+            slug: rule
+            for slug, rule in all_rules().items()
+            if self.wants(slug, rule.group) and (not rule.off or self._asks_for(rule))
+        }
 
     def ignored_in(self, path: Path) -> frozenset[str]:
         """The slugs and groups that per-file-ignores switches off for one file."""

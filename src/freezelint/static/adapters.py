@@ -70,6 +70,8 @@ def setting(config: Value | None, name: str, world: World) -> Value | None:
     if isinstance(found, Table):
         value = found.items.get(name)
         return Sym(("setting", name)) if value is None and found.more else value
+    if isinstance(config, Sym):
+        return Sym(("attr", config, name), f"{config.text}.{name}")
     return Sym(("setting", name))
 
 

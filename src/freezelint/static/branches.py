@@ -443,6 +443,7 @@ def select(
     if names and not _open_ended(test, world):
         # What an earlier branch took away counts: only a test that no name of the whole model passes matches nothing.
         matched = UNSURE if any(test.of_name(name) is not NO for name in names) else NO
+    prefix = matching.hindering(it, test, members)
     it.emit(
         world,
         ev.SelectNames(
@@ -457,6 +458,7 @@ def select(
             negated=negated_,
             example=matching.example(test, names) if matched is NO else "",
             strays=matching.strays(it, test, members, node) if flag_set else (),
+            prefix=prefix,
         ),
     )
 

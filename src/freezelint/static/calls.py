@@ -212,7 +212,9 @@ def computed(world: World, tensor: Tensor) -> Tensor:
     why = ev.Cut(mode.text, mode.site, mode)
     # Whatever else went in has lost its graph too.
     return Tensor(
-        frozenset(ev.Use(u.serial, u.cut or why) for u in tensor.uses), YES if tensor.uses else tensor.complete
+        frozenset(ev.Use(u.serial, u.cut or why) for u in tensor.uses),
+        YES if tensor.uses else tensor.complete,
+        inference=mode if mode.kind == "inference_mode" else None,
     )
 
 

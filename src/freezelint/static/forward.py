@@ -55,7 +55,39 @@ def run(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World
             return [
                 (_with(it, direct, _result(value, number, args, after), node, after), after) for value, after in done
             ]
+    _inference(it, owner, args, node, world)
     return [(through(it, number, args, world), world)]
+
+
+_SAVE_INPUTS = ("Linear", "Bilinear", "LayerNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Conv1d", "Conv2d")
+_HAND_ON = ("Flatten", "Identity")
+
+
+def _inference(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World) -> None:
+    """Tell the rules of a tensor out of inference mode that a layer would have to keep for its backward."""
+    made = next((v.inference for v in args.pos if isinstance(v, Tensor) and v.inference is not None), None)
+    if made is None or world.state.is_recording() is not YES:
+        return
+    first = _first(owner, world)
+    if first is not None:
+        region = it.region(first, world)
+        it.emit(world, ev.UseInference(site=it.place(node), lap=it.lap(world), region=region, mode=made))
+
+
+def _first(owner: Obj, world: World) -> Obj | None:
+    """The layer that a layer or a Sequential gives its input to, where that is one which keeps it."""
+    record = world.heap.get(owner.serial)
+    if not isinstance(record, Instance) or owner.path or record.cls is not None or record.part is None:
+        return None
+    if record.kind == "Sequential":
+        for child in record.attrs.values():
+            inner = world.heap.get(child.serial) if isinstance(child, Obj) else None
+            if not isinstance(inner, Instance) or not isinstance(child, Obj):
+                return None
+            if inner.kind not in _HAND_ON:
+                return _first(child, world)
+        return None
+    return owner if record.kind in _SAVE_INPUTS else None
 
 
 def _is_foreign(it: Interpreter, region: Region, world: World) -> bool:

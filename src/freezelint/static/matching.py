@@ -11,7 +11,7 @@ from freezelint.static.values import Members
 from freezelint.static.world import World
 from freezelint.trace import events as ev
 from freezelint.trace.regions import HEADS, Test
-from freezelint.trace.tri import UNSURE
+from freezelint.trace.tri import UNSURE, YES
 
 
 def all_names(members: Members) -> list[str]:
@@ -114,3 +114,22 @@ def _deeper(word: str, names: list[str], passing: list[str], words: tuple[str, .
     if len(asked) < 2 and word not in HEADS:
         return []
     return [name for name in passing if name.partition(".")[0] not in asked]
+
+
+_WORN = re.compile(r"(?:(?:module|_orig_mod|base_model\.model)(?:\.|$))+")
+
+
+def hindering(it: Interpreter, test: Test, members: Members) -> str:
+    """The prefix that a wrapper puts before all these names, when the test fails for it alone and the file does not
+    provide for it."""
+    if test.kind not in ("startswith", "equals") or not members:
+        return ""
+    worn = {found[0] if (found := _WORN.match(view.prefix)) else "" for view, _ in members}
+    prefix = worn.pop() if len(worn) == 1 else ""
+    prefix = prefix and f"{prefix.rstrip('.')}."
+    if not prefix or any(word.startswith(prefix[: len(word)]) for word in test.args):
+        return ""
+    if re.search(rf"[\"']{re.escape(prefix.split('.')[0])}\b", it.scope.module.text):
+        return ""
+    names = [name.removeprefix(prefix) for name in all_names(members)]
+    return prefix if not names or any(test.of_name(name) is YES for name in names) else ""

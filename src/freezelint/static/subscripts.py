@@ -28,13 +28,20 @@ from freezelint.static.values import (
 from freezelint.static.world import World
 from freezelint.static.writing import attach
 from freezelint.trace import events as ev
+from freezelint.trace.tri import NO
+
+
+def _part(owner: Tensor, world: World) -> Tensor:
+    """A part of a tensor, which is a tensor of its own: made under the grad mode in force."""
+    made = owner.inference is not None and world.state.is_recording() is not NO
+    return replace(owner, inference=None) if made else owner
 
 
 def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: World) -> Value:
     """`owner[key]`."""
     index = key.value if isinstance(key, Const) else None
     if isinstance(owner, Tensor):
-        return owner
+        return _part(owner, world)
     if isinstance(owner, Obj):
         return _module_item(it, owner, index, world) or Sym(("item", owner, key))
     if isinstance(owner, Tuple) and isinstance(index, int) and -len(owner.items) <= index < len(owner.items):
@@ -137,7 +144,7 @@ def sliced(
     known = all(b is None or isinstance(b, int) for b in bounds)
     text = "[" + ":".join("" if b is None else str(b) for b in bounds[:2]) + "]"
     if isinstance(owner, Tensor):
-        return owner
+        return _part(owner, world)
     if isinstance(owner, Modules):
         if known and bounds[2] is None and owner.start is None and owner.stop is None:
             return replace(owner, start=bounds[0], stop=bounds[1])

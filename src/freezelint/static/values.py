@@ -228,6 +228,7 @@ class Tensor(Value):
     forced: Any = None
     loose: bool = False
     packed: bool = False  # a PackedSequence, or what a recurrent layer made of one: its `.data` keeps the graph
+    inference: Any = None  # the inference mode it was made under, when nothing was computed of it since
 
 
 @dataclass(frozen=True, slots=True)

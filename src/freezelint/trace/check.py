@@ -36,6 +36,7 @@ class Rule:
     sides: str
     check: Check
     page: str
+    off: bool = False  # only on request: what it tells is a choice, or a matter of taste
     yields_to: tuple[str, ...] = ()  # rules that tell more of the same fault, where they speak of the same place
 
     @property
@@ -56,16 +57,20 @@ class Rule:
 
 
 def rule(
-    on: tuple[type, ...] | type, severity: Severity, sides: str = "both", yields_to: tuple[str, ...] = ()
+    on: tuple[type, ...] | type,
+    severity: Severity,
+    sides: str = "both",
+    yields_to: tuple[str, ...] = (),
+    off: bool = False,
 ) -> Callable[[Check], Rule]:
-    """Declare the generator below as a rule. `sides` is "both", "static" or "live"."""
+    """Declare the generator below as a rule. `sides` is "both", "static" or "live"; `off` rules run on request only."""
     kinds = on if isinstance(on, tuple) else (on,)
 
     def declare(check: Check) -> Rule:
         module = check.__module__
         *_, group, name = module.split(".")
         page = (sys.modules[module].__doc__ or "").strip()
-        return Rule(name.replace("_", "-"), group, severity, kinds, sides, check, page, yields_to)
+        return Rule(name.replace("_", "-"), group, severity, kinds, sides, check, page, off, yields_to)
 
     return declare
 

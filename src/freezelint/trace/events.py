@@ -300,6 +300,15 @@ class Backward(Event):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class UseInference(Event):
+    """A layer is given a tensor that inference mode made, which it cannot keep for its backward. Static only: a run
+    raises."""
+
+    region: Region
+    mode: EnterGradMode
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AddTerm(Event):
     """A term that has lost its graph was added to a loss, or is all that a loss class gives back (`whole`). Static
     only: a run shows it as a gradient that is the same without the term."""
@@ -438,7 +447,8 @@ class SelectNames(Event):
     """A name test was put to the parameters of `region`; `matched` is NO when no name of their models passes it.
 
     `flag_set` when flags are set for what passes (for what does not, when `negated`). `kind` and `words` are the test's
-    (in, startswith, equals, ...); `example` shows what the names look like where none passes.
+    (in, startswith, equals, ...); `example` shows what the names look like where none passes. `prefix` is what a
+    wrapper puts before every name, where the test would match without it.
     """
 
     region: Region
@@ -450,6 +460,7 @@ class SelectNames(Event):
     negated: bool = False
     example: str = ""
     strays: tuple[str, ...] = ()  # names that pass by accident: a number that goes on, a child's name deeper down
+    prefix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -253,6 +253,14 @@ class Part:
         return bool(self.names) and (said or asked) and all(n.rpartition(".")[2] == "weight" for n in self.names or ())
 
     @property
+    def chosen_kinds(self) -> tuple[str, ...]:
+        """The kinds of BatchNorm that a test of kinds chose this for; none when it asked for all, or for nothing."""
+        for test, held in self.tests:
+            if test.kind == "layer" and held and set(test.args) <= set(BATCHNORM):
+                return test.args
+        return ()
+
+    @property
     def is_bare(self) -> bool:
         """Whether these are parameters of no layer, such as a position embedding: they are frozen as constants."""
         return bool(self.layers) and all(layer.kind == "Parameter" for layer in (self.layers or {}).values())

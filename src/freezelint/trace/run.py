@@ -260,6 +260,33 @@ class Run:
         """Whether the inputs of a model were made to require grad."""
         return any(find(self.state.opened, part) is not None for part in region)
 
+    def escaped(self, part: Part) -> bool:
+        """Whether some of a part went to code out of view."""
+        return any(find(self.state.escaped, leaf) is not None for leaf in leaves((part,)))
+
+    def unsynchronised(self, part: Part) -> ev.Wrap | None:
+        """The DistributedDataParallel that was built over a leaf while it was frozen, and knows nothing of it since."""
+        fact, flag = find(self.state.synced, part), find(self.state.grad, part)
+        if fact is None or flag is None or fact.value is not NO or flag.value is not YES or flag.at < fact.at:
+            return None
+        return fact.event if isinstance(fact.event, ev.Wrap) else None
+
+    def sharded_since(self, optimizer: Optimizer, part: Part) -> ev.Wrap | None:
+        """The FSDP that replaced a leaf's parameters after an optimizer took them."""
+        fact = find(self.state.wrapped, part)
+        event = fact.event if fact is not None and fact.at > optimizer.at else None
+        if not isinstance(event, ev.Wrap) or not (event.kind.startswith("FSDP") or event.kind.startswith("FullySh")):
+            return None
+        keeps = event.kind != "FSDP2" and dict(event.settings).get("use_orig_params", "False") != "False"
+        return None if keeps or ("**", "") in event.settings else event
+
+    def synchronised(self, part: Part) -> ev.Wrap | None:
+        """The conversion that made every BatchNorm of a leaf a SyncBatchNorm, as long as the wrapper is known."""
+        fact = find(self.state.wrapped, part)
+        if fact is None or "SyncBatchNorm" not in fact.value or not isinstance(fact.event, ev.Wrap):
+            return None
+        return fact.event
+
     def idle_terms(self, loss: ev.Backward) -> list[tuple[ev.AddTerm, ev.Cut, ev.Forward]]:
         """The terms of a loss that give no gradient to a part which the rest of it does train: what cut that part off
         in the term, and its forward."""
