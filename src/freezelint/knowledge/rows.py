@@ -184,10 +184,14 @@ class CheckpointRow(Row):
 
 @dataclass(frozen=True)
 class SameRow(Row):
-    """Returns its argument, or a tuple of its arguments when there are several (accelerator.prepare)."""
+    """Returns its argument, or a tuple of its arguments when there are several (accelerator.prepare).
+
+    `moves` names what makes the module that it returns change by itself in train mode.
+    """
 
     arg: Arg = Arg(0)
     every: bool = False
+    moves: str = ""
 
 
 @dataclass(frozen=True)

@@ -357,11 +357,13 @@ _FUNCTIONS: dict[str, Row] = {
         f"torch.nn.utils.{k}": SameRow()
         for k in (
             "weight_norm",
-            "spectral_norm",
             "remove_weight_norm",
             "parametrizations.weight_norm",
-            "parametrizations.spectral_norm",
         )
+    },
+    **{
+        f"torch.nn.utils.{k}": SameRow(moves="spectral_norm")
+        for k in ("spectral_norm", "parametrizations.spectral_norm")
     },
     "torch.nn.SyncBatchNorm.convert_sync_batchnorm": WrapRow("SyncBatchNorm"),
     "torch.nn.utils.parameters_to_vector": TensorRow(),

@@ -127,6 +127,7 @@ class Interpreter:
     turns: int = 0  # calls of code out of view so far
     sources: dict[Part, Region] = field(default_factory=dict)  # what a new parameter was made of
     decided: dict[int, Any] = field(default_factory=dict)  # the name tests that parts of an `if` came to, by node
+    tied: dict[Part, tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)  # kind, (embedding, head)s
     likely: dict[Part, tuple[str, ...]] = field(default_factory=dict)  # names a model has in its default size
     rebound: dict[tuple[int, str], bool] = field(default_factory=dict)  # whether a function rebinds an argument
     scope: Scope = None  # type: ignore[assignment]

@@ -155,6 +155,9 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
             if row.every and len(args.pos) > 1:
                 return [(Tuple(tuple(args.pos)), world)]
             value = args.at(row.arg)
+            if row.moves and isinstance(value, Obj):
+                for part in it.region(value, world):
+                    part.traits[row.moves] = YES
             return [(value if value is not None else Sym(("fresh", serial())), world)]
         case CopyRow():
             return [(copied(it, args.at(row.arg), node, world), world)]
@@ -216,8 +219,11 @@ def layer(it: Interpreter, row: LayerRow, args: Args, node: cst.CSTNode, world: 
         rate = 0.5 if given is None else rate
     if row.kind.startswith(("BatchNorm", "SyncBatchNorm")) and _is_false(args.kw.get("track_running_stats")):
         return _new(it, "BatchNorm without statistics", Layer("BatchNormWithoutStatistics", params), node, world)
+    traits = {}
+    if row.kind.startswith("Embedding") and row.freezes is None and isinstance(cap := args.get(3, "max_norm"), Const):
+        traits = {"max_norm": Tri.of(cap.value is not None)}
     if row.freezes is None:
-        return _new(it, row.kind, Layer(row.kind, params, rate), node, world)
+        return _new(it, row.kind, Layer(row.kind, params, rate), node, world, traits=traits)
     made = _new(it, row.kind, Layer(row.kind, params, rate), node, world, pretrained=YES)
     asked = args.at(row.freezes)
     known = True if asked is None and not args.more else branches.truth(asked, world) if asked is not None else None
@@ -239,9 +245,11 @@ def _is_false(value: Value | None) -> bool:
     return isinstance(value, Const) and value.value is False
 
 
-def _new(it: Interpreter, kind: str, what: Layer, node: cst.CSTNode, world: World, pretrained: Tri = NO) -> Obj:
+def _new(
+    it: Interpreter, kind: str, what: Layer, node: cst.CSTNode, world: World, pretrained: Tri = NO, traits: Any = None
+) -> Obj:
     number = serial()
-    part = Part(f"({kind})", layers={"": what})
+    part = Part(f"({kind})", layers={"": what}, traits=traits)
     world.heap[number] = Instance(kind, part=part)
     it.emit(
         world,

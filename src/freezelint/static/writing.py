@@ -293,6 +293,8 @@ def set_flag(
         known = branches.truth(value, world)
         to = Tri.of(known)
     region = frozenset(p for _, p in members)
+    if to is YES and it.tied:
+        _untied(it, members, node, world)
     it.emit(
         world,
         ev.SetRequiresGrad(
@@ -308,6 +310,20 @@ def set_flag(
             turn=it.turns,
         ),
     )
+
+
+def _untied(it: Interpreter, members: Members, node: cst.CSTNode, world: World) -> None:
+    """Tell the rules of a head that is unfrozen and is the embedding, too."""
+    for view, part in members:
+        kind, pairs = it.tied.get(part.root, ("", ()))
+        for embedding, head in pairs:
+            below = f"{view.below}."
+            if view.below and head.startswith(below) and not embedding.startswith(below) and not part.tests:
+                region = frozenset({part.root})
+                event = ev.UnfreezeTied(
+                    site=it.place(node), lap=it.lap(world), region=region, head=head, embedding=embedding, kind=kind
+                )
+                it.emit(world, event)
 
 
 def _on_element(
@@ -502,5 +518,6 @@ def attach(it: Interpreter, owner: Obj, name: str, module: Obj, node: cst.CSTNod
             kind=kind,
             head=head,
             head_name=head_name,
+            within=it.within,
         ),
     )

@@ -16,6 +16,8 @@ from freezelint.trace import events as ev
 from freezelint.trace.regions import Part
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
+# Whose checkpoints all have their output layer tied to the embedding, as far as they are in use.
+_ALWAYS_TIED = frozenset({"GPT2LMHeadModel", "BertForMaskedLM", "RobertaForMaskedLM", "DistilBertForMaskedLM"})
 _SAID = {"yes": YES, "no": NO, "": UNSURE}
 
 
@@ -76,6 +78,8 @@ def _model(it: Interpreter, row: FamilyRow, called: str, name: str, args: Args, 
     else:
         batchnorm, dropout = _zoo_traits(known) if known is not None else _traits(row.library, name)
         part = Part(f"({text})", traits={"batchnorm": batchnorm, "dropout": dropout, "params": YES})
+        if known is not None and text in _ALWAYS_TIED and "config" not in args.kw:
+            it.tied[part] = (text, tuple(known.tied))
         if known is not None and not _features_only(args):
             it.likely[part] = tuple(
                 f"{where}.{p}".lstrip(".") for where, layer in known.layers.items() for p in layer.params

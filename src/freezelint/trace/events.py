@@ -79,7 +79,8 @@ class SetRequiresGrad(Event):
 class ReplaceSubmodule(Event):
     """`owner.name = module`: `old` left the model, `new` joined it.
 
-    `head` is the owner's own head, `head_name` its name, where the owner is a model of a library that has one.
+    `head` is the owner's own head, `head_name` its name, where the owner is a model of a library that has one; `within`
+    is the function the line stands in.
     """
 
     owner: Region
@@ -90,6 +91,18 @@ class ReplaceSubmodule(Event):
     kind: str = ""
     head: Region = NOWHERE
     head_name: str = ""
+    within: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnfreezeTied(Event):
+    """`head`, which is told to require grad, is the same parameter as `embedding`, which lies elsewhere in the model
+    (`region`). Static only: a run sees one parameter."""
+
+    region: Region
+    head: str
+    embedding: str
+    kind: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

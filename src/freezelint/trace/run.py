@@ -446,6 +446,24 @@ class Run:
             return True
         return any(o.at > at and o.holds(part) is not NO for o in self.optimizers for part in inside)
 
+    def holding(self, region: Region, name: str) -> Part | None:
+        """The leaf that holds the parameter of this name, among parts that were only ever split by path."""
+        rest = None
+        for leaf in leaves(region):
+            if leaf.tests:
+                return None
+            if leaf.path and (name == leaf.path or name.startswith(leaf.path + ".")):
+                return leaf
+            if not leaf.path:
+                rest = leaf
+        return rest
+
+    def awake_beside(self, region: Region) -> list[Part]:
+        """The leaves that hold the biases of layers whose weights these are, and that surely require grad."""
+        roots = {part.root for part in region}
+        wanted = {(p.root, f"{n.rpartition('.')[0]}.bias".lstrip(".")) for p in region for n in p.names or ()}
+        return [p for p in self.trainable(roots) if any((p.root, name) in wanted for name in p.names or ())]
+
     def still_frozen_beside(self, region: Region) -> ev.SetRequiresGrad | None:
         """The freeze of some weights and of the biases beside them, of which an event has undone the weights' alone."""
         freezes = {fact.former for part in region if (fact := find(self.state.grad, part)) and fact.was is NO}

@@ -72,7 +72,7 @@ from freezelint.trace.run import Fault, Note, Run, name_is
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=(Backward, Step), severity=ERROR, sides="static")
+@rule(on=(Backward, Step), severity=ERROR, sides="static", yields_to=("resize-embeddings-after-freeze",))
 def check(run: Run, event: Backward | Step) -> Iterator[Fault]:
     trained = run.trained(event)
     swaps: list[Rebind | ReplaceSubmodule] = [
