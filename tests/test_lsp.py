@@ -42,7 +42,7 @@ for epoch in range(9):
     loss.backward()
     optimizer.step()
 """
-SECONDS = 60
+SECONDS = 20
 
 
 class Session:
@@ -95,10 +95,11 @@ async def session(folder: Path) -> AsyncIterator[Session]:
         await asyncio.wait_for(editor.client.initialize_async(start), SECONDS)
         editor.client.initialized(lsp.InitializedParams())
         yield editor
+    finally:
+        # Also after a failure: a server that is not told to end would be waited for.
         await asyncio.wait_for(editor.client.shutdown_async(None), SECONDS)
         editor.client.exit(None)
-    finally:
-        await editor.client.stop()
+        await asyncio.wait_for(editor.client.stop(), SECONDS)
 
 
 def held(folder: Path, work: Callable[[Session], Awaitable[Any]]) -> None:
@@ -155,6 +156,49 @@ def test_a_session(project: Path) -> None:
             lsp.DidCloseTextDocumentParams(lsp.TextDocumentIdentifier(editor.uri("train.py")))
         )
         await editor.until("train.py")
+
+    held(project, work)
+
+
+def test_a_module_is_checked_through_the_scripts_that_import_it(project: Path) -> None:
+    text = MODEL.replace("require_grad", "requires_grad") + (
+        "\n\ndef unfreeze(net):\n    for p in net[0].parameters():\n        p.requires_grad = True\n"
+    )
+    (project / "model.py").write_text(text)
+    train = TRAIN.replace("import build", "import build, unfreeze")
+    train = train.replace(
+        "        for p in net[0].parameters():\n            p.requires_grad = True", "        unfreeze(net)"
+    )
+    (project / "train.py").write_text(train, encoding="utf-8")
+
+    async def work(editor: Session) -> None:
+        editor.open("model.py")
+        [found] = await editor.until("model.py", "unfreeze-not-in-optimizer")
+        assert found.range.start.line == 11
+        editor.change("model.py", 2, "\n" + text)
+        await editor.until("model.py")
+        (project / "model.py").write_text("\n" + text)
+        editor.client.text_document_did_save(
+            lsp.DidSaveTextDocumentParams(lsp.TextDocumentIdentifier(editor.uri("model.py")))
+        )
+        [found] = await editor.until("model.py", "unfreeze-not-in-optimizer")
+        assert found.range.start.line == 12
+
+    held(project, work)
+
+
+def test_what_the_baseline_lists_is_not_shown(project: Path) -> None:
+    from freezelint.__main__ import run
+
+    (project / "freezelint.toml").write_text('baseline = "known.json"\n')
+    run([".", "--write-baseline"])
+
+    async def work(editor: Session) -> None:
+        editor.open("train.py")
+        await editor.until("train.py")
+        editor.change("train.py", 2, TRAIN + "p.require_grad = False\n")
+        await editor.until("train.py", "misspelled-requires-grad")
+        assert not editor.published.get("model.py")
 
     held(project, work)
 

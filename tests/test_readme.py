@@ -35,6 +35,14 @@ def test_the_program_and_its_output(
     assert capsys.readouterr().out == shown, "run `python tools/update_readme.py`, and read what has changed"
 
 
+def test_the_front_page_of_the_site(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    run(["check", "--isolated", "examples/finetune"])
+    front = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    shown = f"```console\n$ freezelint check examples/finetune\n{capsys.readouterr().out}```\n"
+    assert shown in front, "run `python tools/update_readme.py`, and read what has changed"
+
+
 CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from freezelint.__main__ import run
 from freezelint.finding import Edit, Finding, Fix, Severity, Site
@@ -37,11 +40,12 @@ EVIL_FINDING = Finding(
     when=EVIL,
     confirm=EVIL,
 )
+PAGES = {slug: page for slug, page in pages(all_rules()).items() if "optimizer" in slug}
 FIX = Fix("safe", "correct the name", (Edit("a.py", 1, 2, 1, 5, "x"), Edit("b.py", 1, 2, 1, 5, "y")))
 
 
 def written(form: str, *findings: Finding, **more: Any) -> str:
-    report = Report(findings, files=3, pages=pages(all_rules()), lines_of=lambda site: [EVIL, "net.unfreeze("], **more)
+    report = Report(findings, files=3, pages=PAGES, lines_of=lambda site: [EVIL, "net.unfreeze("], **more)
     return "".join(renderer(form)(report, Style()))
 
 
@@ -84,7 +88,7 @@ def test_sarif_tells_the_story() -> None:
     first, second, info, aside = one["results"]
     rules = one["tool"]["driver"]["rules"]
     assert rules[first["ruleIndex"]]["id"] == "unfreeze-not-in-optimizer" == first["ruleId"]
-    assert {rule["id"] for rule in rules} >= all_rules().keys()
+    assert {rule["id"] for rule in rules} == {*PAGES, "frozen-bn-train-mode"}
     assert rules[first["ruleIndex"]]["help"]["markdown"].startswith("# unfreeze-not-in-optimizer")
     [flow] = first["codeFlows"][0]["threadFlows"]
     steps = [step["location"] for step in flow["locations"]]
@@ -175,3 +179,25 @@ def test_markdown_shows_text_as_it_is(text: str, shown: str) -> None:
 def test_every_rule_and_notice_has_a_page() -> None:
     for page in pages(all_rules()).values():
         assert isinstance(page, Page) and page.summary and page.text and page.markdown
+
+
+WORDS = st.text(max_size=20)
+NUMBERS = st.integers(0, 12)
+SITES = st.builds(Site, WORDS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.none() | NUMBERS, WORDS)
+FINDINGS = st.builds(Finding, st.just("some-rule"), st.sampled_from(Severity), WORDS, SITES, st.tuples(SITES))
+
+
+@settings(deadline=None, max_examples=25, phases=(Phase.explicit, Phase.generate))
+@given(
+    st.lists(
+        st.builds(Finding, st.just("some-rule"), st.sampled_from(Severity), WORDS, SITES, st.tuples(SITES)), max_size=3
+    )
+)
+def test_no_text_breaks_a_report(findings: list[Finding]) -> None:
+    texts = {form: written(form, *findings) for form in FORMATS}
+    for text in texts.values():
+        assert all(c.isprintable() or c == "\n" or unicodedata.category(c) == "Zs" for c in text)
+    ElementTree.fromstring(texts["junit"])
+    assert schema_errors(json.loads(texts["sarif"])) == []
+    assert len(texts["github"].splitlines()) == len(findings) + 1
+    assert len(json.loads(texts["gitlab"])) == len(findings)

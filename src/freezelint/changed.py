@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from freezelint.report.base import Report
-from freezelint.static.project import SUFFIXES, Source, display_path, read
+from freezelint.static.project import SUFFIXES, display_path
 
 
 class GitError(Exception):
@@ -53,33 +53,15 @@ def select(files: Iterable[Path], ref: str) -> Selection:
     real = {os.path.realpath(file): file for file in found}
     altered = _altered(ref)
     targets = {Path(name) for name in altered if name.endswith(SUFFIXES)}
-    reaching = importers(found, targets) if targets else set()
+    reaching: set[Path] = set()
+    if targets:
+        from freezelint.static.imports import Graph
+
+        reaching.update(Graph().importers(found, targets))
     return Selection(
         [file for name, file in real.items() if name in altered or Path(name) in reaching],
         frozenset(map(display_path, targets)),
     )
-
-
-def importers(files: Iterable[Path], targets: set[Path]) -> set[Path]:
-    """The files, by their real paths, that import one of the targets, or import a file which does."""
-    from freezelint.static.imports import imported
-    from freezelint.static.modules import Modules
-
-    modules = Modules()
-    above: dict[Path, set[Path]] = {}
-    for file in files:
-        source = read(file)
-        if isinstance(source, Source):
-            importer = Path(os.path.realpath(file))
-            for name in imported(source.text, importer, modules):
-                above.setdefault(Path(os.path.realpath(name)), set()).add(importer)
-    reached: set[Path] = set()
-    pending = list(targets)
-    while pending:
-        for importer in above.get(pending.pop(), set()) - reached:
-            reached.add(importer)
-            pending.append(importer)
-    return reached
 
 
 def _altered(ref: str) -> set[str]:

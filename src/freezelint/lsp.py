@@ -1,7 +1,8 @@
 """The language server (extra `freezelint[lsp]`): findings while you write, with their story, page and comment.
 
 A document is checked as it stands in the editor; what it imports is read from disk. Findings in those other files are
-shown there, and stay until the documents that led to them are checked again.
+shown there, and stay until the documents that led to them are checked again. A document that is opened or saved is
+checked through the scripts that import it as well, since a fault shows where the program runs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,14 @@ from lsprotocol import types as lsp
 from pygls import uris
 from pygls.lsp.server import LanguageServer
 
-from freezelint import __version__, api, ignores
-from freezelint.config import ConfigError, Layers
+from freezelint import __version__, api, baseline, ignores
+from freezelint.config import ConfigError, Layers, Settings
 from freezelint.finding import Edit, Finding, Severity, Site
 from freezelint.notices import NOTICES
 from freezelint.report.base import Page, Report, told
 from freezelint.static import modules
-from freezelint.static.project import Source, display_path
+from freezelint.static.imports import Graph
+from freezelint.static.project import Source, discover, display_path
 
 LEVELS = {
     Severity.ERROR: lsp.DiagnosticSeverity.Error,
@@ -36,6 +39,12 @@ PAUSE = 0.7
 
 REASON = "say why"
 
+# What is found through the scripts that import a document is remembered under its uri with this in front.
+THROUGH = "through "
+
+# Scripts that a document is checked through.
+SCRIPTS = 8
+
 
 class Editor:
     """What an editor was told, by the document whose check found it."""
@@ -43,51 +52,82 @@ class Editor:
     def __init__(self, server: LanguageServer, pause: float = PAUSE) -> None:
         self.server = server
         self.pause = pause
-        self.found: dict[str, dict[str, list[Finding]]] = {}  # checked uri -> uri -> findings
+        self.found: dict[str, dict[str, list[Finding]]] = {}  # checked uri, or THROUGH + uri -> uri -> findings
+        self.graph = Graph()
         self.pages: dict[str, Page] = {}
         self._one_at_a_time = asyncio.Lock()
         self._waiting: dict[str, asyncio.Task[None]] = {}
 
     # Checking --------------------------------------------------------------------------------------------------------
 
-    def soon(self, uri: str, pause: float = 0.0) -> None:
+    def soon(self, uri: str, pause: float = 0.0, *, saved: bool = False) -> None:
         """Check a document after a pause, unless something happens to it before."""
         waiting = self._waiting.pop(uri, None)
         if waiting is not None:
             waiting.cancel()
-        self._waiting[uri] = asyncio.create_task(self._check(uri, pause))
+        if not saved:
+            # These were places in the saved text; they are wrong by now.
+            self._take(THROUGH + uri, [])
+        self._waiting[uri] = asyncio.create_task(self._check(uri, pause, saved))
 
-    async def _check(self, uri: str, pause: float) -> None:
+    async def _check(self, uri: str, pause: float, saved: bool) -> None:
         await asyncio.sleep(pause)
-        async with self._one_at_a_time:
-            document = self.server.workspace.text_documents.get(uri)
-            path = uris.to_fs_path(uri)
-            if document is None or not path:
-                return
-            version = document.version
-            report = await asyncio.to_thread(self._report, path, document.source)
-            document = self.server.workspace.text_documents.get(uri)
-            if document is None or document.version != version:
-                return  # checked again already, or closed
-            self._take(uri, report)
+        path = uris.to_fs_path(uri)
+        if not path:
+            return
+        for through in (False, True) if saved else (False,):
+            async with self._one_at_a_time:
+                document = self.server.workspace.text_documents.get(uri)
+                if document is None:
+                    return
+                version = document.version
+                work = self._through_scripts if through else self._report
+                report = await asyncio.to_thread(work, Path(path), document.source)
+                document = self.server.workspace.text_documents.get(uri)
+                if document is None or document.version != version:
+                    return  # checked again already, or closed
+                self.pages.update(report.pages)
+                self._take(THROUGH + uri if through else uri, report.findings)
 
-    def _report(self, path: str, text: str) -> Report:
+    def _report(self, path: Path, text: str) -> Report:
+        """A document as it stands in the editor."""
+        return self._known(path, lambda config: api.check_text(Source(display_path(path), text), config))
+
+    def _through_scripts(self, path: Path, text: str) -> Report:
+        """What the scripts that import a document say of it."""
+        root = self.server.workspace.root_path
+        if not root:
+            return Report([])
+
+        def check(config: Settings) -> Report:
+            files = discover([Path(root)], config)
+            scripts = self.graph.tops(self.graph.importers(files, [path.resolve()]))[:SCRIPTS]
+            report = api.check(scripts, config) if scripts else Report([])
+            name = display_path(path)
+            return replace(report, findings=[finding for finding in report.findings if finding.site.path == name])
+
+        return self._known(path, check)
+
+    def _known(self, path: Path, check: Callable[[Settings], Report]) -> Report:
+        """A report without what the baseline lists; nothing, and a message, when a configuration is wrong."""
         modules.forget()
+        config = Layers()
         try:
-            return api.check_text(Source(display_path(Path(path)), text), Layers())
-        except ConfigError as error:
+            report = check(config)
+            known = config.within(path.parent).baseline
+            return report if known is None else baseline.apply(report, baseline.load(known), known, config)
+        except (ConfigError, baseline.BaselineError) as error:
             self.server.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Warning, f"freezelint: {error}"))
             return Report([])
 
-    def _take(self, uri: str, report: Report) -> None:
+    def _take(self, key: str, findings: Iterable[Finding]) -> None:
         """Remember what a check found, and tell the editor of every document whose findings may differ now."""
-        self.pages.update(report.pages)
         by_uri: dict[str, list[Finding]] = defaultdict(list)
-        for finding in report.findings:
+        for finding in findings:
             by_uri[_uri(finding.site)].append(finding)
-        touched = {uri, *by_uri, *self.found.get(uri, ())}
-        self.found[uri] = dict(by_uri)
-        for other in touched:
+        touched = {*by_uri, *self.found.get(key, ())}
+        self.found[key] = dict(by_uri)
+        for other in touched if key.startswith(THROUGH) else {key, *touched}:
             self._publish(other)
 
     def closed(self, uri: str) -> None:
@@ -95,7 +135,7 @@ class Editor:
         waiting = self._waiting.pop(uri, None)
         if waiting is not None:
             waiting.cancel()
-        for other in {uri, *self.found.pop(uri, ())}:
+        for other in {uri, *self.found.pop(uri, ()), *self.found.pop(THROUGH + uri, ())}:
             self._publish(other)
 
     # Telling ---------------------------------------------------------------------------------------------------------
@@ -212,12 +252,12 @@ def build(pause: float = PAUSE) -> tuple[LanguageServer, Editor]:
     editor = Editor(server, pause)
 
     def opened(params: lsp.DidOpenTextDocumentParams) -> None:
-        editor.soon(params.text_document.uri)
+        editor.soon(params.text_document.uri, saved=True)
 
     def saved(params: lsp.DidSaveTextDocumentParams) -> None:
         # Another document may import this one.
-        for uri in {params.text_document.uri, *editor.found}:
-            editor.soon(uri)
+        for uri in {params.text_document.uri, *editor.server.workspace.text_documents}:
+            editor.soon(uri, saved=uri == params.text_document.uri)
 
     def changed(params: lsp.DidChangeTextDocumentParams) -> None:
         editor.soon(params.text_document.uri, editor.pause)

@@ -31,7 +31,7 @@ from freezelint.cli.shared import WrongUse, colored, common_folder, names, print
 @names("--select", "Only these rules or groups of rules, whatever the configuration says.")
 @names("--ignore", "Not these rules or groups of rules.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--isolated", is_flag=True, help="Ignore every pyproject.toml.")
+@click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
 @click.option("--trace", is_flag=True, help="Print the training events of the run, on standard error.")
 @click.option("--quiet", "-q", is_flag=True, help="No source and no story, only verdicts.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)

@@ -4,10 +4,55 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from freezelint.static.modules import Modules
+from freezelint.static.project import Source, read
+
+
+class Graph:
+    """Which files import which. A file is read again only when it has changed."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, tuple[tuple[int, int], frozenset[Path]]] = {}
+
+    def importers(self, files: Iterable[Path], targets: Iterable[Path]) -> list[Path]:
+        """The files, by real path, that import one of the targets, or import a file which does; nearest first."""
+        modules = Modules()
+        above: dict[Path, list[Path]] = {}
+        for file in files:
+            importer = file.resolve()
+            for imported_file in self._imports(importer, modules):
+                above.setdefault(imported_file, []).append(importer)
+        reached: dict[Path, None] = {}
+        pending = list(targets)
+        known = set(pending)
+        for target in pending:  # grows as it is walked
+            for importer in above.get(target, ()):
+                if importer not in known:
+                    known.add(importer)
+                    reached[importer] = None
+                    pending.append(importer)
+        return list(reached)
+
+    def tops(self, files: Iterable[Path]) -> list[Path]:
+        """Those of some files that none of the others imports, such as scripts."""
+        listed = list(files)
+        imported_files = {below for file in listed for below in self._seen.get(file, ((0, 0), frozenset()))[1] - {file}}
+        return [file for file in listed if file not in imported_files] or listed
+
+    def _imports(self, file: Path, modules: Modules) -> frozenset[Path]:
+        try:
+            status = file.stat()
+        except OSError:
+            return frozenset()
+        stamp = (status.st_mtime_ns, status.st_size)
+        if file not in self._seen or self._seen[file][0] != stamp:
+            source = read(file)
+            text = source.text if isinstance(source, Source) else ""
+            self._seen[file] = (stamp, frozenset(found.resolve() for found in imported(text, file, modules)))
+        return self._seen[file][1]
 
 
 def imported(text: str, file: Path, modules: Modules) -> Iterator[Path]:
