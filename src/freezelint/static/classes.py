@@ -304,7 +304,9 @@ def create(it: Interpreter, cls: ClassInfo, args: calls.Args, node: cst.CSTNode,
         from freezelint.static import optimizers
 
         if any(isinstance(row, OptimizerRow) for row in rows):
-            return optimizers.build(it, OptimizerRow(skips_none=False), cls.name, args, node, world)
+            own = member(it, cls, "step", world)
+            skips = own is None or not isinstance(own[0], cst.FunctionDef) or optimizers.asks_for_gradient(own[1])
+            return optimizers.build(it, OptimizerRow(skips_none=skips), cls.name, args, node, world)
         base = next((row for row in rows if isinstance(row, SchedulerRow)), None)
         if base is not None:
             return optimizers.scheduler(it, base, cls.name, args, node, world)

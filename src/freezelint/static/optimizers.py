@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import libcst as cst
@@ -10,6 +11,7 @@ from freezelint.knowledge.rows import OptimizerRow, SchedulerRow
 from freezelint.static import calls
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.modules import ClassInfo
 from freezelint.static.values import Const, Elem, Items, Method, Opt, Params, Ref, Sched, Sym, Table, Tuple, Value
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
@@ -77,6 +79,16 @@ def _rates(given: Value | None, default: Value | None, count: int, world: World)
     return tuple(a.value if isinstance(a, Const) and isinstance(a.value, (int, float)) else None for a in asked)
 
 
+_ASKS = re.compile(
+    r"grad\w*\b[^\n]*\bNone\b|requires_grad|\bif\s+(not\s+)?[\w.]*\bgrad\b|hasattr|getattr|super\(\)\.step"
+)
+
+
+def asks_for_gradient(cls: ClassInfo) -> bool:
+    """Whether an optimizer of the project asks anywhere whether a parameter has a gradient at all."""
+    return _ASKS.search(cls.module.tree.code_for_node(cls.node)) is not None
+
+
 def _coasts(row: OptimizerRow, args: Args) -> Tri:
     """Whether a zero gradient still moves what the optimizer holds: by momentum, or by weight decay."""
     if row.inertia is None:
@@ -141,6 +153,10 @@ def method(it: Interpreter, owner: Opt, name: str, args: Args, node: cst.Call, w
         it.emit(world, ev.Step(site=site, lap=lap, optimizer=owner.serial))
     elif name == "zero_grad":
         it.emit(world, ev.ZeroGrad(site=site, lap=lap, optimizer=owner.serial, set_to_none=none_set(args)))
+    elif name == "load_state_dict" and not it.guarded:
+        it.emit(world, ev.LoadOptimizer(site=site, lap=lap, optimizer=owner.serial))
+    elif name == "state_dict":
+        it.emit(world, ev.SaveOptimizer(site=site, lap=lap, optimizer=owner.serial))
     elif name == "add_param_group":
         add_group(it, owner, args.get(0, "param_group"), node, world)
     return [(Sym(("fresh", serial())), world)]

@@ -27,6 +27,7 @@ from freezelint.static.values import (
     Obj,
     Opt,
     Ref,
+    Sched,
     Sym,
     Table,
     Tensor,
@@ -104,7 +105,7 @@ def untouched(it: Interpreter, func: Func, given: list[Value], world: World) -> 
 def _leads_to_training(it: Interpreter, value: Value, world: World) -> bool:
     if isinstance(value, (Const, Tensor)):
         return False
-    return isinstance(value, (Opt, Func)) or any(_trains(part) for part in it.regions_in(value, world))
+    return isinstance(value, (Opt, Sched, Func)) or any(_trains(part) for part in it.regions_in(value, world))
 
 
 def _trains(part: Part) -> bool:

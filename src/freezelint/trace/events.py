@@ -192,6 +192,20 @@ class StepScheduler(Event):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class SaveOptimizer(Event):
+    """An optimizer's state was taken to be saved. Static only: a resume that does not fit raises in a run."""
+
+    optimizer: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoadOptimizer(Event):
+    """A saved state was loaded into an optimizer. Static only, as SaveOptimizer."""
+
+    optimizer: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SetMode(Event):
     """train()/eval() reached every module of `region`. `by`: train, eval, framework, attribute.
 

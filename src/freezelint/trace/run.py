@@ -236,6 +236,18 @@ class Run:
                     return other
         return None
 
+    def succeeds(self, optimizer: Optimizer) -> Optimizer | None:
+        """The optimizer that stepped or was saved over the same model before this one was built, and surely over less
+        of it, or more."""
+        roots = {part.root for part in optimizer.region}
+        for other in reversed(self.optimizers):
+            if other.at < optimizer.at and roots & {part.root for part in other.region}:
+                surely = other.complete is YES and optimizer.complete is YES
+                differs = set(leaves(other.region)) ^ set(leaves(optimizer.region))
+                if surely and any(self.flag(leaf) is YES and leaf.count for leaf in differs):
+                    return other
+        return None
+
     def recording(self) -> Tri:
         """Whether autograd records now."""
         return self.state.is_recording()

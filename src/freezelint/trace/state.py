@@ -63,6 +63,9 @@ class Optimizer:
     schedulers: tuple[Scheduler, ...] = ()
     at: int = field(compare=False, default=0)
     stepped_at: int = field(compare=False, default=-1)
+    saved: frozenset[Any] = field(compare=False, default=frozenset())  # where its state was taken
+    loaded: ev.LoadOptimizer | None = field(compare=False, default=None)
+    loaded_at: int = field(compare=False, default=-1)
 
     def holds(self, part: Part) -> Tri:
         """Whether `part` (or what it was split from) is in a group; UNSURE when the groups are not fully known."""
@@ -291,6 +294,16 @@ def _attach(s: State, e: ev.AttachScheduler) -> dict[str, Any]:
     return {"optimizers": {**s.optimizers, e.optimizer: grown}}
 
 
+def _save(s: State, e: ev.SaveOptimizer) -> dict[str, Any]:
+    held = s.optimizers.get(e.optimizer)
+    return {"optimizers": {**s.optimizers, e.optimizer: replace(held, saved=held.saved | {e.site})}} if held else {}
+
+
+def _restore(s: State, e: ev.LoadOptimizer) -> dict[str, Any]:
+    held = s.optimizers.get(e.optimizer)
+    return {"optimizers": {**s.optimizers, e.optimizer: replace(held, loaded=e, loaded_at=s.clock)}} if held else {}
+
+
 def _schedule(s: State, e: ev.StepScheduler) -> dict[str, Any]:
     held = s.optimizers.get(e.optimizer)
     if held is None:
@@ -469,6 +482,8 @@ _APPLY: dict[type, Callable[[State, Any], dict[str, Any]]] = {
     ev.AddParamGroup: _add_group,
     ev.AttachScheduler: _attach,
     ev.StepScheduler: _schedule,
+    ev.SaveOptimizer: _save,
+    ev.LoadOptimizer: _restore,
     ev.EnterGradMode: _enter,
     ev.ExitGradMode: _exit,
     ev.Wrap: _wrap,

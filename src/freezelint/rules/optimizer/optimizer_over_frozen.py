@@ -3,7 +3,8 @@
 What happens
     Nothing harmful: torch's optimizers skip parameters whose gradient is None. Frozen from the start, they do not move,
     neither by weight decay nor by momentum, and no state is allocated for them; the step costs a few microseconds more.
-    Adagrad and LBFGS are the exceptions: they allocate their state for frozen parameters as well.
+    Adagrad and LBFGS are the exceptions: they allocate their state for frozen parameters as well. An optimizer of your
+    own that never asks for `p.grad is None` fails on the first frozen parameter, or applies its weight decay to it.
 
 Why
     A checkpoint's optimizer state fits only the same list of parameters: one that was saved with all parameters does
@@ -80,16 +81,14 @@ def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
         if len(frozen) == 1 and frozen[0].is_bias:
             continue  # one bias that a BatchNorm makes useless, or a constant: meant so, and not worth a word
         for freeze, region in grouped(frozen, lambda part: run.last(SetRequiresGrad, part)):
-            allocates = optimizer.kind in _ALLOCATE
-            cost = (
-                "which allocates its state for them all the same"
-                if allocates
-                else "which skips parameters without a gradient and allocates no state for them"
-            )
+            harm = "which allocates its state for them all the same" if optimizer.kind in _ALLOCATE else ""
+            if not optimizer.built.skips_none:
+                harm = "whose own step() does not ask whether there is a gradient: it fails on None, or moves them"
+            cost = harm or "which skips parameters without a gradient and allocates no state for them"
             yield Fault(
                 optimizer.built.site,
                 f"{name_is(region)} frozen and never unfrozen, but handed to {optimizer.label}, {cost}",
                 (Note(freeze.site, "frozen here"),),
-                WARNING if allocates else None,
+                WARNING if harm else None,
             )
             break
