@@ -383,3 +383,32 @@ def test_what_check_excuses_is_not_told_of_the_run(confirm: Confirm) -> None:
     assert confirm(script)[1]["live_only"] == []
     awake = script.replace("def wake", "def rest").replace("requires_grad = True", "grad = None")
     assert [f["rule"] for f in confirm(awake)[1]["findings"]] == ["optimizer-over-frozen"]
+
+
+def test_what_the_script_imports_is_checked_too(confirm: Confirm, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "__init__.py").write_text("from . import net\n", encoding="utf-8")
+    (tmp_path / "parts" / "net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Linear):\n    def train(self):\n        return self\n", encoding="utf-8"
+    )
+    status, report = confirm("from parts.net import Net\nNet(2, 2).eval()\n")
+    assert [(f["rule"], f["path"], f["verdict"]) for f in report["findings"]] == [
+        ("broken-train-override", "parts/net.py", "confirmed")
+    ]
+    assert status == 1 and report["run"]["error"].startswith("TypeError")
+
+
+def test_a_line_of_a_finding_is_watched_closely_however_late_it_runs(confirm: Confirm) -> None:
+    script = """
+        import torch
+        from torch import nn
+
+        net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1))
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(20):
+            net(torch.randn(2, 2)).sum().backward()
+            optimizer.step()
+        net.training = False
+    """
+    _, report = confirm(script, "--until", "end")
+    assert [(f["rule"], f["verdict"]) for f in report["findings"]] == [("training-attr-assigned", "confirmed")]

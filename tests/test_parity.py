@@ -146,6 +146,8 @@ def test_page(rule: Rule, heading: str) -> None:
     mine = {one for one in both.seen if one[0] == rule.slug}
     assert mine == {one for one in both.told if one[0] == rule.slug}, both.ran.error
     assert bool(mine) is (heading == "Bad")
+    assert {both.verdicts[one] for one in mine} <= {"confirmed"}
+    assert not {one for one in both.alone if one[0] == rule.slug}
 
 
 @pytest.mark.parametrize("slug, case", [pytest.param(s, c, id=f"{s}:{c.line} {c.title}") for s, c in RUNNABLE])

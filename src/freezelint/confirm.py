@@ -15,6 +15,7 @@ from freezelint import api
 from freezelint.config import Config
 from freezelint.finding import Finding
 from freezelint.notices import NOTICES
+from freezelint.reach import leads_to
 from freezelint.report import text
 from freezelint.report.base import Report, Style
 from freezelint.report.json import as_dict
@@ -69,7 +70,7 @@ def confirm(request: Request, config: Config, style: Style) -> int:
         compile(path.read_bytes(), path, "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError) as error:
         raise CannotRun(f"{path} cannot be run: {error}") from None
-    checked = api.check([path], config)
+    checked = api.check(leads_to(path), config)
     findings = [finding for finding in checked.findings if finding.rule not in NOTICES]
 
     from freezelint.live.launch import Launch, Limits

@@ -82,7 +82,7 @@ class Launch:
     ) -> None:
         self.recorder = Recorder(rules, trace=trace, on_step=self._stepped)
         self.limits = limits
-        self.ran = Ran(self.recorder, Visits(lines, lambda: self.recorder.steps))
+        self.ran = Ran(self.recorder, Visits(lines, lambda: self.recorder.steps, self.recorder.rouse))
         self._finish = finish
         self._status: int | None = None
         self._process, self._folder = os.getpid(), os.getcwd()

@@ -140,6 +140,10 @@ class Recorder(Listener):
             self._busy = False
             self.spent += time.perf_counter() - started
 
+    def rouse(self, why: Any) -> None:
+        """Watch closely from here on, for some steps."""
+        self._wake(why)
+
     def add(self, module: nn.Module, label: str | None = None) -> None:
         """Watch a module that was built before the recorder started."""
         self._guarded(self._discover, module, label)
@@ -245,7 +249,7 @@ class Recorder(Listener):
         for serial, ran in since.items():
             if ran.recording is not YES and taught.issuperset(ran.event.region):
                 continue  # a look at the model in between, such as a validation
-            cuts = {self._cuts.get(part) for part in leaves(ran.event.region)}
+            cuts = {self._cuts.get(part) for part in leaves(ran.event.region) if self._trains(part)}
             whole = len(cuts) == 1 and None not in cuts
             cut = next(iter(cuts)) if whole and not fresh & ran.event.region else None
             if cut is None and ran.recording is YES and forced is not None and not loose:
@@ -264,9 +268,10 @@ class Recorder(Listener):
 
     def _learns(self, passes: Iterable[Pass]) -> bool:
         """Whether a forward could have left gradients: it was recorded, and some of what it ran requires grad."""
-        return any(
-            ran.recording is YES and any(self._flags.get(part) for part in leaves(ran.event.region)) for ran in passes
-        )
+        return any(ran.recording is YES and any(map(self._trains, leaves(ran.event.region))) for ran in passes)
+
+    def _trains(self, part: Part) -> bool:
+        return self.forest.leaves[part].parameter is not None and self._flags.get(part, False)
 
     def _is_parameter(self, tensor: torch.Tensor) -> bool:
         return isinstance(tensor, nn.Parameter) or self.forest.parameters.get(tensor) is not None

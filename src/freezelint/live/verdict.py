@@ -7,6 +7,7 @@ the line was run and what the rule waits for came after it. The tables below say
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -185,7 +186,11 @@ def _about_names(finding: Finding, ran: Ran, numbers: dict[str, Any]) -> Judged:
 
 
 def _raised(finding: Finding, ran: Ran) -> bool:
-    return any((site.path, site.line) in ran.raised_at for site in (finding.site, *finding.related))
+    if any((site.path, site.line) in ran.raised_at for site in (finding.site, *finding.related)):
+        return True
+    # A call that does not fit raises before a line of the function is run, and says its name.
+    names = re.findall(r"`([\w.]+)`", finding.message)
+    return isinstance(ran.error, TypeError) and any(f"{name}() " in str(ran.error) for name in names)
 
 
 def _first_line(error: BaseException | None) -> str:

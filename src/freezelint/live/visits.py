@@ -33,8 +33,14 @@ class Asked:
 class Visits:
     """Marks the lines of findings while it is active, and knows which of them were run."""
 
-    def __init__(self, lines: Mapping[str, Iterable[int]], clock: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        lines: Mapping[str, Iterable[int]],
+        clock: Callable[[], int] = lambda: 0,
+        reached: Callable[[tuple[str, int]], None] = lambda place: None,
+    ) -> None:
         self._clock = clock
+        self._reached = reached  # told before a line is run for the first time
         self.lines = {os.path.realpath(path): sorted(set(numbers)) for path, numbers in lines.items()}
         self._seen: dict[tuple[str, int], int] = {}
         self._marked: list[tuple[str, int]] = []
@@ -45,9 +51,10 @@ class Visits:
     def start(self) -> None:
         """Mark what is compiled or imported from now on."""
 
-        def ran(number: int, seen: Any = self._seen, marked: Any = self._marked, clock: Any = self._clock) -> None:
-            if not is_compiling():
-                seen.setdefault(marked[number], clock())
+        def ran(number: int, seen: Any = self._seen, marked: Any = self._marked) -> None:
+            if not is_compiling() and marked[number] not in seen:
+                seen[marked[number]] = self._clock()
+                self._reached(marked[number])
 
         def passed(number: int, negated: bool, outcome: Any, names: tuple[Any, ...]) -> Any:
             if not is_compiling():

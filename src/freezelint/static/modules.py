@@ -214,6 +214,10 @@ class Modules:
 
     def add(self, source: Source, file: Path) -> Module:
         """Parse a source that is at hand (it may differ from what is on disk)."""
+        kept = self._kept.get(file)
+        if kept is not None and kept.text == source.text:
+            kept.path = source.path
+            return kept  # parsed as an import of another file: its classes are the same classes
         return self._keep(file, parse(source, file))
 
     def text(self, file: Path) -> str:

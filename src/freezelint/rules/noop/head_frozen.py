@@ -59,7 +59,7 @@ from freezelint.trace.tri import NO, YES
 def check(run: Run, event: Backward | Step | End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
     if isinstance(event, SetRequiresGrad):
         woken = run.frozen(event.region) if event.to is not NO else []
-        frozen = [part for part in woken if run.last(ReplaceSubmodule, part)]
+        frozen = [part for part in woken if (joined := run.last(ReplaceSubmodule, part)) and joined.old]
         yield from (Excuse(froze.site) for froze, _ in grouped(frozen, lambda part: run.last(SetRequiresGrad, part)))
         return
     if not run.optimizers or (isinstance(event, End) and (event.whole is not YES or run.state.steps)):
