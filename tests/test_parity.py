@@ -6,6 +6,7 @@ import builtins
 import importlib.util
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ RUNNABLE = [(file.stem, case) for file in CASE_FILES for case in casefile.read(f
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A folder to run in, and no trace of the program afterwards."""
     monkeypatch.chdir(tmp_path)
-    path, known, threads = list(sys.path), set(sys.modules), torch.get_num_threads()
+    path, environment, known, threads = list(sys.path), dict(os.environ), set(sys.modules), torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     yield
@@ -58,6 +59,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_grad_enabled(True)
     for name in LOADERS:
         vars(builtins).pop(name, None)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    os.environ.clear()
+    os.environ.update(environment)
     assert not hooks.installed()
 
 
@@ -87,6 +92,19 @@ def imagined(text: str) -> Batches:
     return Batches([x for x, _ in pairs] if re.search(r"for \w+ in \w*loader\b", text) else pairs)
 
 
+def alone_in_a_group(by_itself: bool) -> None:
+    """A process group of one, as the launcher of a distributed program would make it."""
+    if not torch.distributed.is_available():
+        pytest.skip("this torch has no distributed part")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    names = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in names.items()})
+    if not by_itself:
+        torch.distributed.init_process_group("gloo")
+
+
 @dataclass
 class Both:
     """What both witnesses say of one program: (rule, file, line), and the verdicts."""
@@ -106,6 +124,8 @@ def asked(main: str) -> Both:
         setattr(builtins, name, imagined(text))
     if "torchvision" in text and importlib.util.find_spec("torchvision") is None:
         sys.path.insert(0, str(STAND_INS))
+    if "istributed" in text or "fsdp" in text.lower():
+        alone_in_a_group("init_process_group" in text)
     checked = api.check(files, Config())
     lines: dict[str, list[int]] = {}
     for finding in checked.findings:
@@ -123,6 +143,8 @@ def asked(main: str) -> Both:
         pytest.skip(str(ran.error))
     if isinstance(ran.error, OSError) and "connect" in str(ran.error):
         pytest.skip("there is no network to load a model from")
+    if "accelerator" in str(ran.error):
+        pytest.skip(str(ran.error))
     judged, alone = verdict.judge(checked.findings, all_rules(), ran, checked.excused)
     return Both(
         {place(f) for f in ran.recorder.findings()},
