@@ -47,7 +47,7 @@ class Listener(Teller):
             part = self.forest.parameters.get(tensor)
             if part is None or self._flags.get(part) is not value:
                 self._wake(site)
-            within = frame.f_code.co_name if frame and not frame.f_code.co_name.startswith("<") else ""
+            within = sites.function_of(frame)
             self._journal.note("flag", site, [tensor], to=value, how=how, given=given, within=within)
         elif value and tensor.grad_fn is None:
             self._forced[tensor] = site
@@ -59,9 +59,11 @@ class Listener(Teller):
         inner = list(module.modules())
         known = [self.forest.modules.get(m) for m in inner]
         if any(k is None for k in known) or self._differs(inner):
-            site = sites.here()
+            frame = sites.user_frame()
+            site = sites.site_of(frame)
             self._wake(site)
-            self._journal.note("mode", site, inner, by="train" if asked else "eval", modes=[m.training for m in inner])
+            by, within = "train" if asked else "eval", sites.function_of(frame)
+            self._journal.note("mode", site, inner, by=by, within=within, modes=[m.training for m in inner])
 
     def _differs(self, modules: Iterable[nn.Module]) -> bool:
         if any(entry.what == "mode" for entry in self._journal.entries):

@@ -96,6 +96,11 @@ def method_of(frame: FrameType | None) -> str:
     return frame.f_code.co_name
 
 
+def function_of(frame: FrameType | None) -> str:
+    """The name of the function that a frame runs; empty for a script, a lambda, a comprehension."""
+    return "" if frame is None or frame.f_code.co_name.startswith("<") else frame.f_code.co_name
+
+
 def site_of(frame: FrameType | None) -> Site | None:
     """The expression that a frame is evaluating, as a Site; None without a frame."""
     if frame is None:

@@ -153,7 +153,14 @@ class Teller:
                     )
                     if region:
                         self._modes.update(dict.fromkeys(region, value))
-                        yield ev.SetMode(site=site, lap=lap, region=region, training=Tri.of(value), by=details["by"])
+                        yield ev.SetMode(
+                            site=site,
+                            lap=lap,
+                            region=region,
+                            training=Tri.of(value),
+                            by=details["by"],
+                            within=details["within"],
+                        )
             case "load":
                 if region := frozenset(part for module in alive for part in self.forest.own(module)):
                     yield ev.LoadWeights(site=site, lap=lap, region=region)

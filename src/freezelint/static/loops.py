@@ -209,10 +209,22 @@ def unrolled(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> 
 def contained(it: Interpreter, value: Obj, world: World) -> Items | None:
     """The modules of a Sequential or ModuleList in order."""
     record = world.heap.get(value.serial)
+    numbered = _numbered(it, value, world)
+    if numbered is not None:
+        return Items(numbered)
     if not isinstance(record, Instance) or value.path or record.kind not in ("Sequential", "ModuleList"):
         return None
     known = record.part is not None and record.part.layers is not None
     return Items(tuple(v for k, v in record.attrs.items() if k.isdigit()), not known)
+
+
+def _numbered(it: Interpreter, value: Obj, world: World) -> tuple[Value, ...] | None:
+    """The children of a part of a library's model that is a Sequential or ModuleList: they have numbers for names."""
+    record = world.heap.get(value.serial)
+    if not value.path or not isinstance(record, Instance) or record.row is None:
+        return None
+    found = child_list(it, value, world)
+    return tuple(child for _, child in found) if found and all(name.isdigit() for name, _ in found) else None
 
 
 def children(it: Interpreter, value: Modules, world: World) -> tuple[Value, ...] | None:
@@ -290,7 +302,7 @@ def elements(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> 
         if (
             module_of is not None
             and isinstance(record, Instance)
-            and record.kind in ("Sequential", "ModuleList", "symbolic")
+            and (record.kind in ("Sequential", "ModuleList", "symbolic") or _numbered(it, value, world) is not None)
         ):
             world.elements[loop] = it.members(module_of, world)
             return Elem(loop, "module"), loop

@@ -47,12 +47,12 @@ from collections.abc import Iterator
 from freezelint.trace.check import INFO, rule
 from freezelint.trace.events import Backward, SetMode, SetRequiresGrad
 from freezelint.trace.regions import Part
-from freezelint.trace.run import Fault, Note, Run, grouped, name_is
+from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.state import Pass
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=Backward, severity=INFO, sides="static", yields_to=("eval-overridden-by-train", "frozen-bn-train-mode"))
+@rule(on=Backward, severity=INFO, yields_to=("eval-overridden-by-train", "frozen-bn-train-mode"))
 def check(run: Run, event: Backward) -> Iterator[Fault]:
     passes = run.trained(event)
     noisy = [part for part, ran in passes.items() if _drops(run, part, ran)]
@@ -63,12 +63,13 @@ def check(run: Run, event: Backward) -> Iterator[Fault]:
         first = next(passes[part] for part in passes if part in region)
         yield Fault(
             switched.site if switched is not None and on else froze.site,
-            f"{name_is(region)} frozen, but its Dropout is active in training:"
+            f"the Dropout in {name(region)} is active in training, though everything around it is frozen:"
             f" {'this train() reaches it' if on else 'it stays in train mode'}",
             (
                 *((Note(froze.site, "frozen here", each=True),) if on else ()),
                 Note(first.event.site, "this forward drops out"),
             ),
+            about=froze.site,
         )
 
 
@@ -76,13 +77,20 @@ def _drops(run: Run, part: Part, ran: Pass) -> bool:
     """Whether a leaf of a wholly frozen network surely has Dropout that is active."""
     if part.has("dropout") is not YES or run.mode(part, during=ran) is not YES or run.copies(part):
         return False
-    if run.momentary(part) or run.weights(part) not in ("pretrained", "loaded") or not run.in_view(part):
+    if run.momentary(part) or run.weights(part) == "random" or not run.in_view(part):
         return False
     if run.rebuilt(part) or run.adapters():  # a new head or adapters inside it train, with the Dropout around them
         return False
-    own = [leaf for leaf in run.in_pass(ran) if leaf.root is part.root and leaf.has("params") is not NO]
+    own = _around(run, part, ran)
     return bool(own) and run.frozen(own, during=ran) == own
 
 
+def _around(run: Run, part: Part, ran: Pass) -> list[Part]:
+    """What has parameters and belongs to the same model."""
+    return [leaf for leaf in run.in_pass(ran) if leaf.root is part.root and leaf.has("params") is not NO]
+
+
 def _story(run: Run, part: Part, ran: Pass) -> tuple[SetRequiresGrad | None, SetMode | None]:
-    return run.last(SetRequiresGrad, part, during=ran), run.last(SetMode, part, during=ran)
+    # A Dropout layer has no flag of its own, so that in a run nothing ever set it.
+    freezes = (run.last(SetRequiresGrad, leaf, during=ran) for leaf in (part, *_around(run, part, ran)))
+    return next((froze for froze in freezes if froze is not None), None), run.last(SetMode, part, during=ran)

@@ -78,7 +78,7 @@ _FREEZES = re.compile(r"_*freeze(?:_|$)")
 _OTHER = re.compile(r"bn|batch|norm|stat|drop|mode|eval|unfreeze|bias")
 
 
-@rule(on=Step, severity=WARNING, sides="static")
+@rule(on=Step, severity=WARNING)
 def check(run: Run, event: Step) -> Iterator[Fault]:
     if run.optimizer(event.optimizer) is None:
         return
