@@ -53,7 +53,7 @@ from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.tri import NO
 
 
-@rule(on=Step, severity=ERROR)
+@rule(on=Step, severity=ERROR, sides="static")
 def check(run: Run, event: Step) -> Iterator[Fault]:
     trained = run.trained(event)
     if not trained or any(run.flag(part) is not NO and part.has("params") is not NO for part in trained):

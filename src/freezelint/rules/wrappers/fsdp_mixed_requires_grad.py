@@ -45,7 +45,7 @@ from freezelint.trace.run import Fault, Note, Run, name
 from freezelint.trace.tri import YES
 
 
-@rule(on=Wrap, severity=ERROR)
+@rule(on=Wrap, severity=ERROR, sides="static")
 def check(run: Run, event: Wrap) -> Iterator[Fault]:
     said = dict(event.settings)
     kept = said.pop("use_orig_params", "False") != "False"

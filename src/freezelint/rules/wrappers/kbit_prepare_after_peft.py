@@ -42,7 +42,7 @@ from freezelint.trace.events import Step
 from freezelint.trace.run import Fault, Note, Run, grouped, name
 
 
-@rule(on=Step, severity=ERROR)
+@rule(on=Step, severity=ERROR, sides="static")
 def check(run: Run, event: Step) -> Iterator[Fault]:
     trained = run.trained(event)
     for wrap, adapter in run.adapters():

@@ -76,7 +76,7 @@ from freezelint.trace.regions import leaves
 from freezelint.trace.run import Fault, Note, Run, grouped, name, name_is
 
 
-@rule(on=Step, severity=ERROR)
+@rule(on=Step, severity=ERROR, sides="static")
 def check(run: Run, event: Step) -> Iterator[Fault]:
     trained = run.trained(event)
     for wrap, adapter in run.adapters():

@@ -12,9 +12,11 @@ Why
 
 Bad
     import torch
+    import torch.distributed as dist
     from torch import nn
     from torch.nn.parallel import DistributedDataParallel
 
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
     model[0].requires_grad_(False)
     model = DistributedDataParallel(model)
@@ -27,12 +29,15 @@ Bad
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+    dist.destroy_process_group()
 
 Good
     import torch
+    import torch.distributed as dist
     from torch import nn
     from torch.nn.parallel import DistributedDataParallel
 
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
     model[0].requires_grad_(False)
     ddp = DistributedDataParallel(model)
@@ -46,6 +51,7 @@ Good
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+    dist.destroy_process_group()
 
 Confirm
     Compare a checksum of the unfrozen weights between the ranks after a few steps: they differ.
