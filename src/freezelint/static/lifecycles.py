@@ -129,6 +129,7 @@ def _backward(it: Interpreter, loss: Value, node: cst.CSTNode, world: World) -> 
             uses=loss.uses if isinstance(loss, Tensor) else frozenset(),
             complete=loss.complete if isinstance(loss, Tensor) and known else UNSURE,
             forced=loss.forced if isinstance(loss, Tensor) else None,
+            loose=isinstance(loss, Tensor) and loss.loose,
         ),
     )
 

@@ -137,6 +137,7 @@ def _train(it: Interpreter, owner: Obj, row: TrainerRow, module: Obj, node: cst.
                             lap=lap,
                             uses=loss.uses if isinstance(loss, Tensor) else frozenset(),
                             complete=loss.complete if isinstance(loss, Tensor) and known else UNSURE,
+                            loose=isinstance(loss, Tensor) and loss.loose,
                         ),
                     )
                     if optimizer is not None:
