@@ -52,16 +52,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
-from freezelint.trace.events import Backward, Event, SetMode
+from freezelint.trace.events import Backward, End, Event, SetMode, Step
 from freezelint.trace.regions import Part
 from freezelint.trace.run import Fault, Note, Run, grouped, name_is
 from freezelint.trace.state import Pass
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=Backward, severity=ERROR)
-def check(run: Run, event: Backward) -> Iterator[Fault]:
-    passes = {part: ran for part, ran in run.trained(event).items() if ran.recording is not NO}
+@rule(on=(Step, End), severity=ERROR)
+def check(run: Run, event: Step | End) -> Iterator[Fault]:
+    back = run.last(Backward)
+    if back is None or (isinstance(event, End) and run.state.steps):
+        return  # gradients that no step uses may be wanted for themselves; a program without any steps out of view
+    passes = {part: ran for part, ran in run.trained(back).items() if ran.recording is not NO}
     tell = [part for part in passes if not (part.has("batchnorm") is NO and part.has("dropout") is NO)]
     tell = [part for part in tell if not run.frozen([part], during=passes[part])]
     if any(run.mode(part, during=passes[part]) is YES for part in tell):
