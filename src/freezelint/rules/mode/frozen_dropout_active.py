@@ -52,7 +52,7 @@ from freezelint.trace.state import Pass
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=Backward, severity=INFO, yields_to=("eval-overridden-by-train", "frozen-bn-train-mode"))
+@rule(on=Backward, severity=INFO, yields_to=("eval-overridden-by-train",))
 def check(run: Run, event: Backward) -> Iterator[Fault]:
     passes = run.trained(event)
     noisy = [part for part, ran in passes.items() if _drops(run, part, ran)]
