@@ -22,6 +22,7 @@ from freezelint.report.json import as_dict
 
 if TYPE_CHECKING:
     from freezelint.live.launch import Ran
+    from freezelint.live.ranks import Together
     from freezelint.live.verdict import Judged
 
 CONFIRMED, NOTHING, UNJUDGED = 1, 0, 2
@@ -218,6 +219,7 @@ def _as_json(ran: Ran, judged: Sequence[Judged], alone: Sequence[Judged]) -> dic
             "not_reached": [
                 f"{one.finding.site.path}:{one.finding.site.line}" for one in judged if one.verdict == "not reached"
             ],
+            **({"ranks": ran.together.as_dict()} if ran.together is not None else {}),
         },
     }
 
@@ -265,12 +267,25 @@ def _as_text(
     ]
     plural = "" if len(alone) == 1 else "s"
     yield f"{', '.join(counts)}; {len(alone)} fault{plural} that only the run shows\n"
+    if ran.together is not None:
+        yield _of_ranks(ran.together)
     for trouble in ran.recorder.trouble:
         yield f"the recorder had trouble, please report it: {text.printable(trouble)}\n"
     yield (
         f"{_count(ran.recorder.steps, 'step')} on {ran.device} with torch {TORCH}, {_ending(ran)}, "
         f"in {ran.seconds:.1f} s; watching took {ran.recorder.spent:.2f} s of it ({ran.overhead:.0%})\n"
     )
+
+
+def _of_ranks(together: Together) -> str:
+    """What became of the other processes, as one line."""
+    if together.trouble:
+        return f"{together.count} ranks; {text.printable(together.trouble)}\n"
+    if not together.compared:
+        return f"{together.count} ranks; no weights that a wrapper keeps equal were seen\n"
+    apart = len(together.differences)
+    said = f"{apart} of them differ by up to {together.largest:.3g}" if apart else "all of them equal"
+    return f"{together.count} ranks; {_count(together.compared, 'parameter')} compared, {said}\n"
 
 
 def _ending(ran: Ran) -> str:

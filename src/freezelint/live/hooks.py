@@ -8,12 +8,13 @@ for it: in the first steps, and after something changed.
 from __future__ import annotations
 
 import functools
+import importlib.machinery
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, GeneratorType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
@@ -204,6 +205,8 @@ def _install() -> None:
     _patch(torch.autograd.grad_mode.set_grad_enabled, "__init__", _set_grad_enabled)
     _patch(torch.autograd.grad_mode.set_grad_enabled, "__enter__", _enter)
     _patch(torch.autograd.grad_mode.set_grad_enabled, "__exit__", _exit)
+    _late.start()
+    _handles.append(_late)
     _handles.append(nn_module.register_module_parameter_registration_hook(_parameter_registered))
     _handles.append(nn_module.register_module_module_registration_hook(_module_registered))
     _handles.append(torch_optimizer.register_optimizer_step_pre_hook(_before_step))
@@ -218,6 +221,55 @@ def _install_close() -> None:
     _patch(torch.Tensor, "data", _data_property, _close_patches)
     _close_handles.append(nn_module.register_module_forward_pre_hook(_before_forward))
     _close_handles.append(nn_module.register_module_forward_hook(_after_forward, always_call=True))
+
+
+class _Late:
+    """Patches what torch itself imports only when a program asks for it: sharding takes half a second to import."""
+
+    PATCHES: ClassVar = {
+        "torch.distributed.fsdp": (("fully_shard", "FSDP2"), ("FullyShardedDataParallel", "FSDP")),
+        "torch.distributed._composable.fsdp": (("fully_shard", "FSDP2"),),
+    }
+
+    def start(self) -> None:
+        for name in self.PATCHES:
+            if name in sys.modules:
+                self._patch(sys.modules[name])
+        sys.meta_path.insert(0, self)
+
+    def remove(self) -> None:
+        """Find no more modules."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        """As Python finds it, with a look at the module once it is there."""
+        if fullname not in self.PATCHES:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        loader = spec.loader
+        run = loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            run(module)
+            if _listeners:
+                self._patch(module)
+
+        loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+    def _patch(self, module: Any) -> None:
+        for name, kind in self.PATCHES[module.__name__]:
+            found = getattr(module, name, None)
+            if isinstance(found, type):
+                _patch(found, "__init__", functools.partial(_sharding_class, kind))
+            elif found is not None:
+                _patch(module, name, functools.partial(_sharding, kind))
+
+
+_late = _Late()
 
 
 # What each says -----------------------------------------------------------------------------------------------------
@@ -322,6 +374,28 @@ def _backward(original: Any) -> Any:
             tell("backward", tensors)
 
     return backward
+
+
+def _sharding(kind: str, original: Any) -> Any:
+    @functools.wraps(original)
+    def fully_shard(module: Any, *args: Any, **kwargs: Any) -> Any:
+        if _listeners and not is_compiling():
+            for one in module if isinstance(module, (list, tuple)) else [module]:
+                tell("shard", one, kind, ())
+        return original(module, *args, **kwargs)
+
+    return fully_shard
+
+
+def _sharding_class(kind: str, original: Any) -> Any:
+    @functools.wraps(original)
+    def __init__(self: Any, module: Any, *args: Any, **kwargs: Any) -> None:
+        if _listeners and not is_compiling():
+            kept = kwargs.get("use_orig_params")
+            tell("shard", module, kind, (("use_orig_params", str(kept)),) if kept is not None else ())
+        original(self, module, *args, **kwargs)
+
+    return __init__
 
 
 def _clip(original: Any) -> Any:

@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 
 import torch
 
-from freezelint.live import sites
+from freezelint.live import ranks, sites
 from freezelint.live.factory import FactoryError
+from freezelint.live.ranks import Together
 from freezelint.live.recorder import Recorder
 from freezelint.live.visits import Visits
 from freezelint.trace.check import Rule
@@ -50,6 +51,7 @@ class Ran:
     error: BaseException | None = None
     seconds: float = 0.0
     epochs: int = 0
+    together: Together | None = None  # with the other processes of the program
     raised_at: set[tuple[str, int]] = field(default_factory=set)  # lines of the user on the way of an exception
 
     @property
@@ -165,7 +167,11 @@ class Launch:
             os.chdir(self._folder)  # findings are named relative to where the program was started
             self.recorder.stop()
             self.ran.visits.stop()
-            self._status = self._finish(self.ran)
+            rank = ranks.here()
+            if rank.count > 1:
+                self.ran.together = ranks.meet(self.ran, rank)
+            # Another status than 0 of one rank makes the launcher end the others, the reporting one too.
+            self._status = self._finish(self.ran) if rank.reports else 0
         return self._status
 
     @contextlib.contextmanager

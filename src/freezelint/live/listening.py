@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from freezelint.finding import Site
-from freezelint.live import schedules, sites
+from freezelint.live import probe, schedules, sites
 from freezelint.live.journal import Held
 from freezelint.live.probe import ByIdentity
 from freezelint.live.telling import Teller
@@ -52,7 +52,7 @@ class Listener(Teller):
         elif value and tensor.grad_fn is None:
             self._forced[tensor] = site
         elif not value and tensor.is_leaf and tensor.numel():
-            self._journal.note("copy", site, [], storage=tensor.untyped_storage().data_ptr(), name="requires_grad")
+            self._journal.note("copy", site, [], storage=probe.storage_of(tensor), name="requires_grad")
 
     def _mode(self, module: nn.Module, result: Any, args: Any, kwargs: Any) -> None:
         asked = bool(args[0] if args else kwargs.get("mode", True))
@@ -168,6 +168,13 @@ class Listener(Teller):
         inner = getattr(wrapper, "module", None)
         if isinstance(inner, nn.Module):
             self._journal.note("wrap", sites.here(), [inner], kind=type(wrapper).__name__)
+
+    def _shard(self, module: nn.Module, kind: str, settings: tuple[tuple[str, str], ...]) -> None:
+        """A model is about to be sharded: its parameters make way for others."""
+        self._wake("wrap")
+        self._discover(self.forest.root_of(module), None)
+        self._sync()
+        self._journal.note("shard", sites.here(), [], region=self.forest.below(module), kind=kind, settings=settings)
 
     def _clip(self, parameters: list[torch.Tensor]) -> None:
         if self.close or not parameters:

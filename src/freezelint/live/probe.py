@@ -159,7 +159,7 @@ class Forest:
                 continue
             node = known.node or self._node(nodes, relative, base, planted.root)
             known.node = node
-            kept = [part for part in known.own if self._alive(part)]
+            kept = [part for part in known.own if self.stands(part, inner)]
             for name, parameter in fresh:
                 full = f"{path}.{name}".lstrip(".")
                 part = _child(node, f"{planted.root.label}.{full}", full, {path: layer}, frozenset({full}))
@@ -178,9 +178,13 @@ class Forest:
             known.own = tuple(kept)
         return planted if planted.leaves else None
 
-    def _alive(self, part: Part) -> bool:
+    def stands(self, part: Part, module: nn.Module) -> bool:
+        """Whether a leaf is still one of a module's own: its parameter may have made way for another."""
         leaf = self.leaves.get(part)
-        return leaf is not None and (leaf.parameter is None or leaf.parameter() is not None)
+        if leaf is None or leaf.parameter is None:
+            return leaf is not None
+        parameter = leaf.parameter()
+        return parameter is not None and any(parameter is own for own in module._parameters.values())
 
     def _node(self, nodes: dict[str, Part], relative: str, base: str, root: Part) -> Part:
         """The inner part at a path, with those above it."""
@@ -297,6 +301,14 @@ def norm(tensor: torch.Tensor | None) -> float | None:
         if local.is_sparse:
             local = local.coalesce().values()
         return float(torch.linalg.vector_norm(torch.Tensor.detach(local).float()))
+
+
+def storage_of(tensor: torch.Tensor | None) -> int | None:
+    """Where a tensor's values lie; None where they lie nowhere, as those of a sharded parameter while it is apart."""
+    try:
+        return None if tensor is None else tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):
+        return None
 
 
 def size_of(tensors: Iterable[Any]) -> int:

@@ -75,6 +75,7 @@ class Recorder(Listener):
             "scheduler": self._scheduler,
             "schedule": self._schedule,
             "wrap": self._wrap,
+            "shard": self._shard,
             "before backward": self._before_backward,
             "backward": self._backward,
             "clip": self._clip,

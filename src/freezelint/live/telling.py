@@ -16,7 +16,7 @@ from freezelint.finding import Finding, Site, by_cause
 from freezelint.live import sites
 from freezelint.live.journal import Entry, Held, Journal
 from freezelint.live.measure import Measures
-from freezelint.live.probe import ByIdentity, Forest, Leaf
+from freezelint.live.probe import ByIdentity, Forest, Leaf, storage_of
 from freezelint.trace import events as ev
 from freezelint.trace import run as asking
 from freezelint.trace.check import Rule
@@ -131,7 +131,11 @@ class Teller:
                     to = Tri.of(details["to"])
                     yield ev.SetRequiresGrad(site=site, lap=lap, region=region, to=to, how=details["how"], **more)
             case "copy":
-                same = [leaf for leaf in self.forest.leaves.values() if _storage(leaf) == details["storage"]]
+                same = [
+                    leaf
+                    for leaf in self.forest.leaves.values()
+                    if details["storage"] and _storage(leaf) == details["storage"]
+                ]
                 if same:
                     region = frozenset(leaf.part for leaf in same)
                     yield ev.WroteAttribute(
@@ -218,6 +222,9 @@ class Teller:
                 self._discover(self.forest.root_of(alive[0]), None)
                 assert isinstance(alive[0], nn.Module)
                 yield ev.Wrap(site=site, lap=lap, region=self.forest.below(alive[0]), kind=details["kind"])
+            case "shard":
+                region, kind, settings = details["region"], details["kind"], details["settings"]
+                yield ev.Wrap(site=site, lap=lap, region=region, kind=kind, settings=settings)
             case "replace" if len(alive) > 1:
                 parent, child = alive[:2]
                 self._discover(self.forest.root_of(parent), None)
@@ -400,8 +407,7 @@ _GRAD_FIELDS = {item.name for item in fields(ev.SetRequiresGrad)}
 
 
 def _storage(leaf: Leaf) -> int | None:
-    parameter = leaf.parameter() if leaf.parameter is not None else None
-    return parameter.untyped_storage().data_ptr() if parameter is not None else None
+    return storage_of(leaf.parameter() if leaf.parameter is not None else None)
 
 
 def _short(region: Region) -> str:

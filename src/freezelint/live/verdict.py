@@ -87,6 +87,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "gradient": ("requires_grad", "gradient", "weight_change"),
     "wrappers": ("requires_grad", "optimizers", "gradient", "weight_change"),
 }
+ALWAYS = ("ranks",)
 EVERYTHING = ("requires_grad", "optimizers", "gradient", "weight_change", "forwards", "drift")
 
 
@@ -137,6 +138,11 @@ def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -
     if live:
         where = "" if _on(live[0].site, site) else f", at line {live[0].site.line}"
         return Judged(finding, CONFIRMED, f"the run shows the same{where}", numbers)
+    if ran.together is not None:
+        lines = range(site.line, max(site.line, site.end_line) + 1)
+        rank = ran.together.seen_by(finding.rule, site.path, lines)
+        if rank is not None:
+            return Judged(finding, CONFIRMED, f"rank {rank} shows it", numbers)
     if ran.failed and finding.rule in RAISES and _raised(finding, ran):
         error = ran.error
         return Judged(finding, CONFIRMED, f"it raised {type(error).__name__}: {_first_line(error)}", numbers)
@@ -219,7 +225,11 @@ def evidence(finding: Finding, rule: Rule | None, ran: Ran) -> dict[str, Any]:
     if rule is not None and rule.group == "mode":
         parts = {part for part in parts if part.has("batchnorm") is YES or part.has("dropout") is YES} or parts
     numbers = {part: recorder.measures.of[part] for part in parts if part in recorder.measures.of}
-    return summed(numbers) if numbers else {}
+    record = summed(numbers) if numbers else {}
+    if record and ran.together is not None and ran.together.compared:
+        apart = [ran.together.differences.get(part.label, 0.0) for part in numbers]
+        record["ranks"] = {"count": ran.together.count, "largest_difference": max(apart)}
+    return record
 
 
 def summed(numbers: Mapping[Part, Numbers]) -> dict[str, Any]:
@@ -273,7 +283,7 @@ def in_words(record: Mapping[str, Any], group: str) -> str:
     if not record:
         return ""
     words = [f"`{record['parts']}`: {_count(record['parameters'], 'parameter')} ({_size(record['bytes'])})"]
-    for key in SHOWN.get(group, EVERYTHING):
+    for key in (*SHOWN.get(group, EVERYTHING), *ALWAYS):
         said = _WORDS[key](record)
         if said:
             words.append(said)
@@ -337,7 +347,16 @@ def _drift(record: Mapping[str, Any]) -> str:
     )
 
 
+def _ranks(record: Mapping[str, Any]) -> str:
+    ranks = record.get("ranks")
+    if ranks is None:
+        return ""
+    apart = ranks["largest_difference"]
+    return f"differs between the {ranks['count']} ranks by up to {apart:.3g}" if apart else "the same on every rank"
+
+
 _WORDS = {
+    "ranks": _ranks,
     "requires_grad": _requires_grad,
     "gradient": _gradient,
     "weight_change": _weight_change,

@@ -242,6 +242,9 @@ class Watch:
         roots = {part.root for part in leaves} if self.model is None else self._roots()
         for part, leaf in leaves.items():
             numbers = self._recorder.measures.of.get(part)
+            module = leaf.module() if leaf.module is not None else None
+            if module is not None and not self._recorder.forest.stands(part, module):
+                continue  # it made way for another, as under FSDP2
             if part.root in roots and numbers is not None:
                 yield leaf.name, leaf, numbers
 
