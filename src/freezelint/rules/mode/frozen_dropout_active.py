@@ -77,11 +77,11 @@ def _drops(run: Run, part: Part, ran: Pass) -> bool:
     """Whether a leaf of a wholly frozen network surely has Dropout that is active."""
     if part.has("dropout") is not YES or run.mode(part, during=ran) is not YES or run.copies(part):
         return False
-    if run.momentary(part) or run.weights(part) == "random" or not run.in_view(part):
+    own = _around(run, part, ran)  # in a run a Dropout layer is a leaf of its own, with neither flag nor weights
+    if any(run.momentary(leaf) or run.weights(leaf) == "random" for leaf in (part, *own)) or not run.in_view(part):
         return False
     if run.rebuilt(part) or run.adapters():  # a new head or adapters inside it train, with the Dropout around them
         return False
-    own = _around(run, part, ran)
     return bool(own) and run.frozen(own, during=ran) == own
 
 
