@@ -9,7 +9,7 @@ from freezelint.static import calls, classes
 from freezelint.static.calls import Args
 from freezelint.static.evaluate import new_list
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.values import Const, Func, Instance, Obj, Opt, Ref, Sym, Table, Tensor, Value
+from freezelint.static.values import Const, Func, Instance, Obj, Opt, Ref, Sched, Sym, Table, Tensor, Value
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Part, leaves
@@ -55,7 +55,7 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trai
         trainer = Obj(serial())
         world.heap[trainer.serial] = Instance("lightning.pytorch.Trainer")
     trainers.remember(world, owner, "trainer", trainer)
-    worlds: list[tuple[World, list[Opt]]] = []
+    worlds: list[tuple[World, list[Opt], list[Sched]]] = []
     running = [world]
     for name in _SETUP:
         running = trainers.tell(it, trainer, owner, name, 0, node, _each(it, owner, name, node, running))
@@ -64,9 +64,9 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trai
             optimizers = optimizers_in(value, after)
             if optimizers:
                 trainers.remember(after, trainer, "optimizers", new_list(after, optimizers))
-            worlds.append((after, optimizers))
+            worlds.append((after, optimizers, schedulers_in(value, after)))
     done: list[World] = []
-    for start, optimizers in worlds[:8]:
+    for start, optimizers, schedulers in worlds[:8]:
         _awakened(it, owner, node, start)
         running = [start]
         for name in _BEFORE:
@@ -95,6 +95,12 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trai
             running = it.merge(stepped)
             for name in (*_AFTER_BATCH, *_AFTER_EPOCH):
                 running = trainers.tell(it, trainer, owner, name, lap, node, _each(it, owner, name, node, running))
+            for w in running if not manual else ():
+                for one in schedulers:
+                    event = ev.StepScheduler(
+                        site=it.place(node), lap=lap, optimizer=one.optimizer, scheduler=one.serial
+                    )
+                    it.emit(w, event)
         for w in running:
             w.laps = ()
         done += running
@@ -152,3 +158,8 @@ def _each(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, worlds: lis
 def optimizers_in(value: Value, world: World) -> list[Opt]:
     """The optimizers that `configure_optimizers` returns in one of its many shapes."""
     return list(dict.fromkeys(v for v in calls.inside(value, world, 4) if isinstance(v, Opt)))
+
+
+def schedulers_in(value: Value, world: World) -> list[Sched]:
+    """The schedulers beside them, which Lightning steps at the end of an epoch, or of a batch."""
+    return list(dict.fromkeys(v for v in calls.inside(value, world, 4) if isinstance(v, Sched)))
