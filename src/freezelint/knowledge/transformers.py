@@ -38,7 +38,7 @@ ROWS: dict[str, Row] = {
     **{f"trl.{name}Config": RecordRow(("output_dir",)) for name in _TRL},
     f"{METHODS_OF_MODELS}.gradient_checkpointing_enable": CheckpointingRow(),
     f"{METHODS_OF_MODELS}.gradient_checkpointing_disable": CheckpointingRow(on=False),
-    f"{METHODS_OF_MODELS}.enable_gradient_checkpointing": CheckpointingRow(),
+    f"{METHODS_OF_MODELS}.enable_gradient_checkpointing": HarmlessRow(),  # of diffusers, which is not reentrant
     f"{METHODS_OF_MODELS}.enable_input_require_grads": InputsRow(),
     f"{METHODS_OF_MODELS}.add_adapter": AdapterRow(Arg(-1), Arg(0, "adapter_config"), prefix=""),
     f"{METHODS_OF_MODELS}.print_trainable_parameters": HarmlessRow(),

@@ -10,7 +10,7 @@ import libcst as cst
 
 from freezelint.knowledge import look_up
 from freezelint.knowledge.peft import UNWRAPS
-from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, InputsRow
+from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, HarmlessRow, InputsRow
 from freezelint.knowledge.transformers import METHODS_OF_MODELS
 from freezelint.static import adapters, branches, calls, containers, forward, loading, modes, optimizers, trainers
 from freezelint.static.calls import Args
@@ -254,6 +254,8 @@ def _other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, w
     row = look_up(f"{METHODS_OF_MODELS}.{name}")
     if isinstance(row, CheckpointingRow):
         adapters.checkpointing(it, row, owner, args.at(row.settings), node, world)
+        return [(NONE, world)]
+    if isinstance(row, HarmlessRow):
         return [(NONE, world)]
     if isinstance(row, InputsRow):
         it.emit(world, ev.OpenInputs(site=it.place(node), lap=it.lap(world), region=it.region(owner, world)))

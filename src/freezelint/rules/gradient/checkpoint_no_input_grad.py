@@ -9,7 +9,8 @@ What happens
 Why
     The input of the first block comes out of frozen embeddings, or is the batch itself. `use_reentrant=False` has no
     such condition; transformers' `enable_input_require_grads()` meets it. transformers uses the former by default since
-    version 5 (2026), and the latter where the input is `input_ids`; before, both were left to the program.
+    version 5 (2026), and the latter where the input is `input_ids`; before, both were left to the program. So the rule
+    speaks of transformers' models only where the project's own files ask for a version from before 5.
 
 Bad
     import torch
@@ -60,7 +61,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import Checkpoint, End, Step
 from freezelint.trace.run import Fault, Note, Run, grouped, name
-from freezelint.trace.tri import NO
+from freezelint.trace.tri import NO, YES
 
 
 @rule(on=(Step, End), severity=ERROR, sides="static")
@@ -85,7 +86,7 @@ def check(run: Run, event: Step | End) -> Iterator[Fault]:
         if not alive or not weights or run.frozen(weights) != sorted(weights, key=lambda part: part.serial):
             continue
         for on, region in grouped(alive, lambda part: run.last(Checkpoint, part)):
-            if on.on and on.reentrant is not NO and not run.inputs_open(region):
+            if on.on and on.reentrant is YES and not run.inputs_open(region):
                 yield Fault(
                     wrap.site if on.by else on.site,
                     f"{name(region)} gets no gradient under gradient checkpointing, since its inputs come out of frozen"
