@@ -300,6 +300,59 @@ def test_a_loss_without_a_graph() -> None:
     assert cut_by([]) == "" and cut_by([(ev.Cut("item()", "x"), ""), (cut, what)]) == "call"
 
 
+# What stood where before ----------------------------------------------------------------------------------------------
+
+
+def test_a_freeze_is_used_by_a_forward_or_by_an_optimizer() -> None:
+    root = net()
+    body, froze = at(root, "body"), freeze(at(root, "body"))
+    assert not run(create(whole(root)), froze).used_since(froze, body)
+    assert run(create(whole(root)), froze, forward(whole(root))).used_since(froze, body)
+    assert run(create(whole(root)), froze, optimizer(whole(root))).used_since(froze, body)
+    assert not run(create(whole(root)), optimizer(whole(root)), froze).used_since(froze, body)
+
+
+def test_a_weight_that_is_unfrozen_without_its_bias() -> None:
+    root = net()
+    froze = freeze(whole(root))
+    weight = at(root, "head.weight")
+    [part] = root.at("head.weight")
+    assert part.is_weight and not any(p.is_weight for p in root.at("body.conv"))
+    assert run(create(whole(root)), froze, unfreeze(weight)).still_frozen_beside(weight) is froze
+    both = weight | at(root, "head.bias")
+    assert run(create(whole(root)), froze, unfreeze(both)).still_frozen_beside(weight) is None
+    asked = run(create(whole(root)), freeze(weight))
+    assert asked.awake_beside(weight) == list(root.at("head.bias"))
+
+
+def test_where_a_parameter_lies() -> None:
+    root = net()
+    [head] = root.at("head")
+    asked = run(create(whole(root)))
+    assert asked.holding(whole(root), "head.weight") is head
+    assert asked.holding(whole(root), "body.conv.weight") is root.children[1]
+
+
+def test_what_replaced_a_parameter_and_a_model() -> None:
+    old, new = net(), net()
+    swap = ev.Rebind(site="x", name="model", old=whole(old), new=whole(new))
+    assert run(create(whole(old)), swap).events_behind("rebound", ev.Rebind) == [swap]
+    weight = Part("weight", layers={"": Layer("Parameter", ("",))})
+    wrap = ev.ReplaceParameter(site="x", name="weight", old=at(old, "head.weight"), new=whole(weight))
+    froze = freeze(whole(old))
+    assert not run(create(whole(old)), froze, create(whole(weight)), wrap).since(wrap, wrap.old)
+    assert run(create(whole(old)), create(whole(weight)), wrap, froze).since(wrap, wrap.old)
+
+
+def test_batchnorm_settings_that_still_it() -> None:
+    root = net()
+    [body] = root.at("body")
+    wrote = ev.WroteAttribute(site="x", target="module", name="momentum", value="0", region=whole(body))
+    assert run(create(whole(root)), wrote).stilled_by_setting(body) is wrote
+    other = ev.WroteAttribute(site="x", target="module", name="momentum", value="0.01", region=whole(body))
+    assert run(create(whole(root)), wrote, other).stilled_by_setting(body) is None
+
+
 # In words -------------------------------------------------------------------------------------------------------------
 
 
