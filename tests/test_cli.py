@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -290,6 +294,56 @@ def test_standard_input_has_source_frames(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(sys, "stdin", Stdin)
     assert run(["-", "--stdin-filename", "new.py"]) == 1
     assert "new.py:1:6: error" in (output := capsys.readouterr().out) and "1 | x = 'FAULT" in output
+
+
+def test_watch() -> None:
+    pytest.importorskip("watchfiles")
+    fault = "import torch\nnet = torch.nn.Linear(2, 2)\nnet.weight.require_grad = False\n"
+    Path("bad.py").write_text("x = 1\n")
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "freezelint", "--watch", "-q"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdout is not None
+
+        def heard(end: str) -> str:
+            """What is printed up to a line that ends so."""
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if end in line:
+                    break
+            return "".join(lines)
+
+        alarm = threading.Timer(60, process.kill)
+        alarm.start()
+        assert "bad.py" not in heard("watching")
+        time.sleep(0.5)  # until the folder is under watch
+        Path("bad.py").write_text(fault)
+        assert "bad.py:3:1: error misspelled-requires-grad" in heard("watching")
+        Path("freezelint.toml").write_text("selct = []\n")
+        assert "did you mean 'select'?" in heard("watching")
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        alarm.cancel()
+        assert process.returncode == 1, "the last check that could be done had a finding"
+
+
+def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, told in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr("freezelint.cli.progress.PATIENCE", 0.0)
+        monkeypatch.setattr("freezelint.cli.progress.PAUSE", 0.0)
+        run([".", "--output-format", "json"])
+        assert ("checking 1 of 2: bad.py" in stream.getvalue()) is told
+        assert stream.getvalue().endswith("\r\x1b[K" if told else "")
 
 
 @pytest.mark.parametrize(

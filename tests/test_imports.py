@@ -37,6 +37,7 @@ OWNERS = {
     "torch": {"live"},
     "click": {"cli", "__main__"},
     "pygls": {"lsp"},
+    "watchfiles": {"cli"},
     "lsprotocol": {"lsp"},
 }
 

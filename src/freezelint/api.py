@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from freezelint.trace.check import Rule
 
 Trace = Callable[[str], None]
+Progress = Callable[[int, int, Path], None]  # the number of a file, of how many, and which
 
 REPORT_IT = "this is a fault of freezelint, please report it"
 
@@ -38,15 +39,32 @@ class Batch:
     excused: set[tuple[str, Site]] = field(default_factory=set)  # places that a rule looked at and found right
 
 
-def check(paths: Iterable[Path], config: Settings, *, jobs: int = 1, trace: Trace | None = None) -> Report:
+def _no_progress(number: int, total: int, file: Path) -> None:
+    """Nobody asked how far it is."""
+
+
+def check(
+    paths: Iterable[Path],
+    config: Settings,
+    *,
+    jobs: int = 1,
+    trace: Trace | None = None,
+    progress: Progress = _no_progress,
+) -> Report:
     """Check files and folders. The report does not depend on `jobs`; tracing needs one process."""
     files = list(discover(paths, config))
     rules = _rules(files, config)
     if jobs > 1 and len(files) > 1 and trace is None:
-        batch = _in_processes(files, rules, jobs)
+        batch = _in_processes(files, rules, jobs, progress)
     else:
-        batch = _analyse((read(file) for file in files), rules, trace)
+        batch = _analyse(_read_in_turn(files, progress), rules, trace)
     return _report(batch, config, rules, len(files), {})
+
+
+def _read_in_turn(files: Sequence[Path], progress: Progress) -> Iterator[Source | Finding]:
+    for number, file in enumerate(files, 1):
+        progress(number, len(files), file)
+        yield read(file)
 
 
 def check_text(source: Source | Finding, config: Settings, *, trace: Trace | None = None) -> Report:
@@ -103,14 +121,15 @@ def _chained(first: Source, rest: Iterator[Source]) -> Iterator[Source]:
     yield from rest
 
 
-def _in_processes(files: Sequence[Path], rules: Collection[str], jobs: int) -> Batch:
+def _in_processes(files: Sequence[Path], rules: Collection[str], jobs: int, progress: Progress) -> Batch:
     """Analyse stretches of the list side by side. Imports are followed on disk, so no stretch needs another."""
     size = max(1, -(-len(files) // (jobs * 4)))
     stretches = [files[start : start + size] for start in range(0, len(files), size)]
     whole = Batch()
     with ProcessPoolExecutor(min(jobs, len(stretches))) as pool:
         pending = [(stretch, pool.submit(_analyse_files, stretch, tuple(rules))) for stretch in stretches]
-        for stretch, future in pending:
+        for number, (stretch, future) in enumerate(pending):
+            progress(number * size + 1, len(files), stretch[0])
             batch = _result(stretch, future)
             whole.findings.extend(batch.findings)
             whole.comments.update(batch.comments)

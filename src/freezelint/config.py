@@ -322,7 +322,7 @@ KEYS: Mapping[str, Key] = {
         _names,
         RULES,
         'select = ["noop", "frozen-bn-train-mode"]',
-        "The only rules to apply. Without it every rule is.",
+        "The only rules to apply. Without it every rule is, but those that are off until they are named.",
     ),
     "extend-select": Key(
         _names,

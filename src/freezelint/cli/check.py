@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def _reports(ctx: click.Context, param: click.Parameter, value: tuple[str, ...])
 @click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
 @click.option("--no-cache", is_flag=True, hidden=True, help="For scripts: there is no cache.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Check in so many processes.")
+@click.option("--watch", is_flag=True, help="Check again whenever a file changes (needs 'freezelint[watch]').")
 @click.option("--statistics", is_flag=True, help="Count the findings of each rule.")
 @click.option("--trace", is_flag=True, help="Print the training events that freezelint saw, on standard error.")
 @click.option("--show-files", is_flag=True, help="List the files that would be checked, and stop.")
@@ -85,13 +87,22 @@ def check(paths: tuple[Path, ...], **options: Any) -> int:
 
     Exit status: 0 nothing found, 1 findings at or above --fail-on, 2 wrong use or internal error.
     """
+    _refuse_contradictions(paths, options)
+    paths = paths or (Path("."),)
+    if options["watch"]:
+        from freezelint.cli.watch import watch
+
+        return watch(paths, lambda: _guarded(paths, options))
+    return _guarded(paths, options)
+
+
+def _guarded(paths: tuple[Path, ...], options: dict[str, Any]) -> int:
+    """One check; what the user got wrong becomes one line."""
     from freezelint.baseline import BaselineError
     from freezelint.changed import GitError
     from freezelint.config import ConfigError
     from freezelint.ignores import ReasonError
 
-    _refuse_contradictions(paths, options)
-    paths = paths or (Path("."),)
     try:
         config = settings_of(options)
         if options["show_files"]:
@@ -109,20 +120,28 @@ def _refuse_contradictions(paths: tuple[Path, ...], options: dict[str, Any]) -> 
         raise click.UsageError("`-` (standard input) cannot be checked together with other paths.")
     if options["stdin_filename"] and not from_stdin:
         raise click.UsageError("--stdin-filename needs `-` as the path.")
-    for option in ("changed", "write_baseline", "add_ignores", "show_files"):
+    for option in ("changed", "write_baseline", "add_ignores", "show_files", "watch"):
         if from_stdin and options[option]:
             raise click.UsageError(f"--{option.replace('_', '-')} needs files, and `-` is none.")
     if options["write_baseline"] and (options["add_ignores"] or options["changed"]):
         raise click.UsageError("--write-baseline writes down everything: neither --changed nor --add-ignores fits.")
+    if options["watch"] and (options["write_baseline"] or options["add_ignores"] or options["show_files"]):
+        raise click.UsageError("--watch checks again and again: it goes with nothing that writes or lists.")
 
 
 def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -> int:
     from freezelint import api, baseline
+    from freezelint.cli.progress import Progress
     from freezelint.notices import INTERNAL_ERROR
     from freezelint.static.project import decode, discover, display_path
 
     started = time.perf_counter()
     trace = print_trace if options["trace"] else None
+
+    def check_all(files: Iterable[Path]) -> Report:
+        with Progress(wanted=not (trace or options["quiet"])) as progress:
+            return api.check(files, config, jobs=options["jobs"], trace=trace, progress=progress)
+
     if paths == (STDIN,):
         name = display_path(options["stdin_filename"]) if options["stdin_filename"] else "<stdin>"
         report = api.check_text(decode(sys.stdin.buffer.read(), name), config, trace=trace)
@@ -130,9 +149,9 @@ def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -
         from freezelint import changed
 
         selection = changed.select(discover(paths, config), options["changed"])
-        report = selection.of(api.check(selection.files, config, jobs=options["jobs"], trace=trace))
+        report = selection.of(check_all(selection.files))
     else:
-        report = api.check(paths, config, jobs=options["jobs"], trace=trace)
+        report = check_all(paths)
 
     known = options["baseline"] or config.within(common_folder(paths, options["stdin_filename"])).baseline
     if options["write_baseline"]:
