@@ -412,3 +412,31 @@ def test_a_line_of_a_finding_is_watched_closely_however_late_it_runs(confirm: Co
     """
     _, report = confirm(script, "--until", "end")
     assert [(f["rule"], f["verdict"]) for f in report["findings"]] == [("training-attr-assigned", "confirmed")]
+
+
+def test_until_the_end_of_an_epoch(confirm: Confirm) -> None:
+    """The first lap of the loader is seen whole, and then so many steps of the second."""
+    script = """
+        import torch
+        from torch import nn
+        from torch.utils.data import DataLoader
+
+        loader = DataLoader(torch.randn(20, 2), batch_size=4)
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+        for p in net[0].parameters():
+            p.requires_grad = False
+        optimizer = torch.optim.SGD(net[1].parameters(), lr=0.1)
+        for epoch in range(9):
+            if epoch == 1:
+                for p in net[0].parameters():
+                    p.requires_grad = True
+            for x in loader:
+                optimizer.zero_grad()
+                net(x).sum().backward()
+                optimizer.step()
+    """
+    only = ("--select", "unfreeze-not-in-optimizer")
+    assert [f["verdict"] for f in confirm(script, *only)[1]["findings"]] == ["not reached"]
+    _, report = confirm(script, *only, "--until", "epoch", "--steps", "2")
+    assert [f["verdict"] for f in report["findings"]] == ["confirmed"]
+    assert (report["run"]["steps"], report["run"]["stopped_by"]) == (5 + 2, "steps")

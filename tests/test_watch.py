@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ def train(model: Any, optimizer: Any, steps: int = 6) -> list[float]:
         loss = model(torch.randn(4, 3, 8, 8)).square().sum()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     return losses
 
 
@@ -306,6 +307,7 @@ def test_scaler_and_autocast() -> None:
     assert not watched.report().trouble
 
 
+@pytest.mark.filterwarnings("error")
 def test_compiled_code_is_not_broken_into() -> None:
     """`fullgraph` refuses every graph break, so a patch that is traced would raise."""
     compiled = torch.compile(network(), backend="eager", fullgraph=True)
@@ -317,3 +319,58 @@ def test_compiled_code_is_not_broken_into() -> None:
             optimizer.step()
     assert not watched.report().trouble
     assert watched.report().steps == 6
+
+
+def test_a_gan_whose_discriminator_is_frozen_for_half_of_each_step() -> None:
+    generator, judge = nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.1), nn.Linear(4, 1))
+    first = torch.optim.Adam(generator.parameters())
+    second = torch.optim.Adam(judge.parameters())
+    with freezelint.watch(None, first, second) as watched:
+        for _ in range(8):
+            judge.requires_grad_(True)
+            second.zero_grad()
+            (judge(generator(torch.randn(4, 4)).detach()).mean() - judge(torch.randn(4, 4)).mean()).backward()
+            second.step()
+            judge.requires_grad_(False)
+            first.zero_grad()
+            (-judge(generator(torch.randn(4, 4))).mean()).backward()
+            first.step()
+    report = watched.report()
+    assert report.steps == 16 and not report.trouble
+    assert report.good and not report.findings, str(report)
+
+
+def test_autocast_keeps_values_and_dtypes() -> None:
+    """Bit for bit the same under autocast, with momentum, clipping and accumulation."""
+
+    def outcome(watched: bool) -> Any:
+        torch.manual_seed(3)
+        model = network(dropout=0.2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+        with freezelint.watch(model, optimizer) if watched else contextlib.nullcontext():
+            for step in range(10):
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    loss = model(torch.randn(4, 3, 8, 8)).square().sum()
+                loss.backward()
+                if step % 2:
+                    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                    optimizer.step()
+                    optimizer.zero_grad()
+        return model.state_dict(), torch.get_rng_state()
+
+    assert equal(outcome(False), outcome(True))
+
+
+def test_a_compiled_model_trains_the_same() -> None:
+    def outcome(watched: bool) -> Any:
+        torch.manual_seed(4)
+        torch._dynamo.reset()
+        model = network()
+        model.forward = lambda x: model.head(model.body(x))
+        compiled = torch.compile(model, backend="eager")
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        with freezelint.watch(model, optimizer) if watched else contextlib.nullcontext():
+            losses = train(compiled, optimizer, 6)
+        return losses, copy.deepcopy(model.state_dict())
+
+    assert equal(outcome(False), outcome(True))

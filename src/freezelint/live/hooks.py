@@ -11,10 +11,11 @@ import functools
 import importlib.machinery
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, GeneratorType
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -24,6 +25,7 @@ from torch.optim import optimizer as torch_optimizer
 
 from freezelint.finding import Site
 from freezelint.live import sites
+from freezelint.live.versions import SHARDING, after_every_forward, is_compiling, schedulers
 
 
 class Listener(Protocol):
@@ -44,9 +46,6 @@ _close_patches: list[Patch] = []
 _handles: list[Any] = []
 _close_handles: list[Any] = []
 _lock = threading.RLock()
-
-# Asked inside traced code, where it is a constant. torch 2.1 and 2.2 have no such question: patches are then traced.
-is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lambda: False)
 
 
 def listen(listener: Listener) -> None:
@@ -190,8 +189,8 @@ def _install() -> None:
     _patch(torch.optim.Optimizer, "__init__", _build)
     _patch(torch.optim.Optimizer, "add_param_group", _add_group)
     _patch(torch.optim.Optimizer, "zero_grad", _after("zero"))
-    for name in ("LRScheduler", "ReduceLROnPlateau"):
-        _patch(getattr(lr_scheduler, name, object), "__init__", _outermost("scheduler"))
+    for kind in dict.fromkeys(schedulers(lr_scheduler)):
+        _patch(kind, "__init__", _outermost("scheduler"))
     for kind in vars(lr_scheduler).values():
         if isinstance(kind, type) and issubclass(kind, _SCHEDULERS) and "step" in vars(kind):
             _patch(kind, "step", _schedule)
@@ -219,20 +218,30 @@ def _install_close() -> None:
     for name in CUTS:
         _patch(torch.Tensor, name, _cut, _close_patches)
     _patch(torch.Tensor, "data", _data_property, _close_patches)
+    _close_handles.append(_Quiet())
     _close_handles.append(nn_module.register_module_forward_pre_hook(_before_forward))
-    _close_handles.append(nn_module.register_module_forward_hook(_after_forward, always_call=True))
+    _close_handles.append(after_every_forward(_after_forward))
+
+
+class _Quiet:
+    """Keeps torch.compile from warning the user of hooks on all modules, which are not the user's."""
+
+    def __init__(self) -> None:
+        warnings.filterwarnings("ignore", message=r"Using `torch\.compile\(module\)` when there are global hooks")
+        self.entry = warnings.filters[0]
+
+    def remove(self) -> None:
+        """Warn as before."""
+        if self.entry in warnings.filters:
+            list.remove(warnings.filters, self.entry)  # type: ignore[arg-type]
+            getattr(warnings, "_filters_mutated", lambda: None)()
 
 
 class _Late:
     """Patches what torch itself imports only when a program asks for it: sharding takes half a second to import."""
 
-    PATCHES: ClassVar = {
-        "torch.distributed.fsdp": (("fully_shard", "FSDP2"), ("FullyShardedDataParallel", "FSDP")),
-        "torch.distributed._composable.fsdp": (("fully_shard", "FSDP2"),),
-    }
-
     def start(self) -> None:
-        for name in self.PATCHES:
+        for name in SHARDING:
             if name in sys.modules:
                 self._patch(sys.modules[name])
         sys.meta_path.insert(0, self)
@@ -244,7 +253,7 @@ class _Late:
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         """As Python finds it, with a look at the module once it is there."""
-        if fullname not in self.PATCHES:
+        if fullname not in SHARDING:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is None or spec.loader is None:
@@ -261,7 +270,7 @@ class _Late:
         return spec
 
     def _patch(self, module: Any) -> None:
-        for name, kind in self.PATCHES[module.__name__]:
+        for name, kind in SHARDING[module.__name__]:
             found = getattr(module, name, None)
             if isinstance(found, type):
                 _patch(found, "__init__", functools.partial(_sharding_class, kind))
@@ -338,11 +347,7 @@ def _asked(param_group: Any) -> list[torch.Tensor]:
     return [p for p in given if isinstance(p, torch.Tensor)] if isinstance(given, list) else []
 
 
-_SCHEDULERS = tuple(
-    getattr(lr_scheduler, name)
-    for name in ("LRScheduler", "_LRScheduler", "ReduceLROnPlateau")
-    if hasattr(lr_scheduler, name)
-)
+_SCHEDULERS = tuple(schedulers(lr_scheduler))
 
 
 def _schedule(original: Any) -> Any:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import CodeType, ModuleType
 from typing import Any
 
-from freezelint.live.hooks import is_compiling
+from freezelint.live.versions import is_compiling
 
 MARK, TEST = "__freezelint_ran__", "__freezelint_passed__"
 STRING_TESTS = ("startswith", "endswith", "match", "search", "fullmatch")
