@@ -166,6 +166,13 @@ def test_changed_files_and_what_imports_them(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("repository")
+def test_what_did_not_change_is_not_taken_for_fixed(capsys: pytest.CaptureFixture[str]) -> None:
+    run([".", *KNOWN, "--write-baseline"])
+    Path("pkg/model.py").write_text(WARNING)
+    assert summary(capsys, ".", *KNOWN, "--changed").startswith("1 finding (1 warning) in 1 file; ")
+
+
+@pytest.mark.usefixtures("repository")
 def test_changed_since_this_branch_began(capsys: pytest.CaptureFixture[str]) -> None:
     git("checkout", "-qb", "mine")
     Path("mine.py").write_text(ERROR)

@@ -108,3 +108,16 @@ def test_notices_about_unusable_input_stay_on_until_ignored() -> None:
     assert not chosen.wants("unused-suppression")
     assert not Config(ignore=("syntax-error",)).wants("syntax-error")
     assert Config(ignore=("internal-error",)).wants("internal-error")
+
+
+def test_a_rule_that_is_off_is_on_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from freezelint.trace import check as rulebook
+
+    rules = rulebook.all_rules()
+    off = replace(rules["style-matter"], off=True)
+    monkeypatch.setattr(rulebook, "all_rules", lambda: rules | {"style-matter": off})
+    assert not Config().wants("style-matter", "optimizer") and "style-matter" not in Config().rules()
+    for named in (Config(extend_select=("style-matter",)), Config(select=("optimizer",))):
+        assert named.wants("style-matter", "optimizer") and "style-matter" in named.rules()

@@ -104,24 +104,16 @@ class Config:
             return True
         if slug in self.ignore or group in self.ignore:
             return False
+        named = not {slug, group}.isdisjoint((*(self.select or ()), *self.extend_select))
         if self.select is None or (slug in NOTICES and slug != UNUSED_SUPPRESSION):
-            return True
-        chosen = self.select + self.extend_select
-        return slug in chosen or group in chosen
-
-    def _asks_for(self, rule: Rule) -> bool:
-        """Whether a rule that is off by itself was named, it or its group."""
-        return bool({rule.slug, rule.group} & {*(self.select or ()), *self.extend_select})
+            return named or not _is_off(slug)
+        return named
 
     def rules(self) -> dict[str, Rule]:
         """The rules that are switched on, by slug."""
         from freezelint.trace.check import all_rules
 
-        return {
-            slug: rule
-            for slug, rule in all_rules().items()
-            if self.wants(slug, rule.group) and (not rule.off or self._asks_for(rule))
-        }
+        return {slug: rule for slug, rule in all_rules().items() if self.wants(slug, rule.group)}
 
     def ignored_in(self, path: Path) -> frozenset[str]:
         """The slugs and groups that per-file-ignores switches off for one file."""
@@ -130,6 +122,14 @@ class Config:
     def excludes(self, path: Path) -> bool:
         """Does `exclude` name this file?"""
         return any(pattern.matches(path) for pattern in self.exclude)
+
+
+def _is_off(slug: str) -> bool:
+    """Whether a rule is off by itself, until it or its group is named."""
+    from freezelint.trace.check import all_rules
+
+    rule = all_rules().get(slug)
+    return rule is not None and rule.off
 
 
 def group_of(slug: str) -> str:

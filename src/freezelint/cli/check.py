@@ -136,6 +136,7 @@ def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -
     from freezelint.static.project import decode, discover, display_path
 
     started = time.perf_counter()
+    selection = None
     trace = print_trace if options["trace"] else None
 
     def check_all(files: Iterable[Path]) -> Report:
@@ -149,7 +150,7 @@ def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -
         from freezelint import changed
 
         selection = changed.select(discover(paths, config), options["changed"])
-        report = selection.of(check_all(selection.files))
+        report = check_all(selection.files)
     else:
         report = check_all(paths)
 
@@ -158,6 +159,8 @@ def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -
         return _write_baseline(report, known, config)
     if known is not None:
         report = baseline.apply(report, baseline.load(known), known, config)
+    if selection is not None:  # not before: what is left aside is not fixed
+        report = selection.of(report)
     if options["add_ignores"]:
         return _add_ignores(report, options["add_ignores"])
 
