@@ -13,7 +13,7 @@ from freezelint.static.calls import Args
 from freezelint.static.interpreter import ENTRY_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
 from freezelint.static.notebook import MARK
-from freezelint.static.prefilter import Segments
+from freezelint.static.prefilter import Segments, is_script, trains
 from freezelint.static.values import Const, Func, Instance, Obj
 from freezelint.static.world import Flow, World
 from freezelint.trace import events as ev
@@ -35,10 +35,12 @@ def run(it: Interpreter, module: Module) -> None:
             with contextlib.suppress(OutOfFuel, TooFine, RecursionError):
                 overrides.tell(it, it.cls(module, node), World())
         if isinstance(node, cst.ClassDef) and segments.runs(node.name.value):
-            _class(it, module, it.cls(module, node), segments.methods(node.name.value))
+            name = node.name.value
+            _class(it, module, it.cls(module, node), segments.methods(name), segments.trains(name))
     for node in _functions(module.tree.body):
         if id(node) not in it.called and segments.runs(node.name.value):
-            _attempt(it, module, lambda w, node=node: _call(it, module, node, w))
+            trains_ = segments.trains(node.name.value)
+            _attempt(it, module, lambda w, node=node: _call(it, module, node, w), trains=trains_)
     for cls in losses.candidates(it, module):
         _attempt(it, module, lambda w, cls=cls: losses.alone(it, cls, w))
     _bare_modes(it, module)
@@ -85,9 +87,16 @@ def _functions(body: object) -> Iterator[cst.FunctionDef]:
             yield from _functions(node.body.body)
 
 
-def _attempt(it: Interpreter, module: Module, start: object, whole: Tri = UNSURE, fuel: int = PART_FUEL) -> None:
+def _attempt(
+    it: Interpreter,
+    module: Module,
+    start: object,
+    whole: Tri = UNSURE,
+    fuel: int = PART_FUEL,
+    trains: bool = False,
+) -> None:
     """Run one entry in a world of its own; a lack of fuel ends the entry, not the file."""
-    it.refuel(fuel)
+    it.refuel(fuel, reserve=trains)
     it.entry += 1
     it.scope = Scope(module)
     it.running, it.callers = [], []
@@ -146,7 +155,8 @@ def _top_level(it: Interpreter, module: Module) -> None:
         world.own(module.path)["__name__"] = Const("__main__")
         return execute.block(it, statements(module), [world])
 
-    _attempt(it, module, start, whole=YES, fuel=ENTRY_FUEL)
+    loops = is_script(module.text) or trains(module.text)
+    _attempt(it, module, start, whole=YES, fuel=ENTRY_FUEL, trains=loops)
 
 
 def statements(module: Module) -> list[cst.CSTNode]:
@@ -181,7 +191,7 @@ def _call(it: Interpreter, module: Module, node: cst.FunctionDef, world: World) 
     return [after for _, after in calls.inline(it, func, Args(more=True), node, world)]
 
 
-def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str]) -> None:
+def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str], trains: bool) -> None:
     """An instance with unknown arguments, and its methods that nothing in the file called."""
     methods = [m for n, m in cls.members.items() if isinstance(m, cst.FunctionDef) and n in names]
     wanted = [m for m in methods if id(m) not in it.called]
@@ -205,21 +215,21 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
             done.append(after)
             for method in wanted:
                 if id(method) not in it.called:
-                    it.refuel(PART_FUEL)
+                    it.refuel(PART_FUEL, reserve=trains)
                     try:
                         done += _method(it, cls, owner, method, after.fork())
                     except (OutOfFuel, TooFine, RecursionError):  # the other methods have fuel of their own
                         it.scope, it.running, it.callers = Scope(module), [], []
         return it.merge(done) if len(done) < 8 else done
 
-    _attempt(it, module, start)
+    _attempt(it, module, start, trains=trains)
     for method in wanted:  # what a lifecycle or a lack of fuel left out
         if id(method) not in it.called:
 
             def alone(world: World, method: cst.FunctionDef = method) -> list[World]:
                 return _method(it, cls, classes.new_instance(it, cls, world), method, world)
 
-            _attempt(it, module, alone)
+            _attempt(it, module, alone, trains=trains)
 
 
 def _alone(it: Interpreter, module: Module, cls: ClassInfo) -> None:

@@ -219,11 +219,11 @@ class Interpreter:
         ended = Ending(dict(world.assumed), world.seen, trained=True)
         self.endings.setdefault(self.entry, []).append(ended)
 
-    def refuel(self, amount: int) -> None:
-        """Fuel for the next entry, as far as the file has any left."""
+    def refuel(self, amount: int, reserve: bool = False) -> None:
+        """Fuel for the next entry, as far as the file has any left, with a reserve for one that trains."""
         self.left -= self.tank + self.reserve - max(self.fuel, 0)
         self.tank = max(min(amount, self.left), 500)
-        self.reserve = max(min(RESERVE * amount, self.left - self.tank), 0)
+        self.reserve = max(min(RESERVE * amount, self.left - self.tank), 0) if reserve else 0
         self.fuel = self.tank + self.reserve
         self.floor = 0
 

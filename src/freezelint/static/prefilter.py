@@ -23,7 +23,8 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         # a freeze that is asked for, whether or not anything obeys
         ("freez", r"\bfreez\w*[ \t]*(?::[ \t]*\w+)?[ \t]*=[ \t]*True\b"),
         ("backward", r"\.backward\b|\bbackward\("),
-        (".step(", None),
+        # a step of an optimizer; those of schedulers (samplers of diffusion models, too) and environments train nothing
+        (".step(", r"^(?![^\n]*(?:[Ss]chedul|\benv)\w*(?:\[[^\]\n]*\])?\.step\()[^\n]*\.step\("),
         ("training_step", None),
         (".fit(", None),
         ("Trainer(", None),
@@ -67,6 +68,11 @@ def matters(text: str) -> bool:
     return any(needle in text and (sign is None or sign.search(text)) for needle, sign in _SIGNS)
 
 
+def trains(text: str) -> bool:
+    """Whether a text holds a training loop, or hands one to a framework."""
+    return any(word in text for word in ("backward", "training_step", ".fit(", "Trainer(", ".train()"))
+
+
 def is_script(text: str) -> bool:
     """Whether a file is a program, which may bring together what matters elsewhere."""
     return "__main__" in text
@@ -83,6 +89,10 @@ class Segments:
     def runs(self, name: str) -> bool:
         """Whether a top-level function or class is worth running for its own sake."""
         return matters(self._tops.get(name, ""))
+
+    def trains(self, name: str) -> bool:
+        """Whether a top-level function or class holds a training loop."""
+        return trains(self._tops.get(name, ""))
 
     def methods(self, name: str) -> frozenset[str]:
         """The methods of a class that are worth running for their own sake."""
