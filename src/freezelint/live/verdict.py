@@ -50,6 +50,7 @@ RAISES = frozenset(
         "exhausted-parameter-generator",
         "wrong-head-attribute",
         "loss-requires-grad-hack",
+        "fsdp-mixed-requires-grad",
     }
 )
 

@@ -53,7 +53,7 @@ from freezelint.trace.regions import leaves
 from freezelint.trace.run import Fault, Note, Run, name
 
 
-@rule(on=Step, severity=ERROR, sides="static")
+@rule(on=Step, severity=ERROR)
 def check(run: Run, event: Step) -> Iterator[Fault]:
     optimizer = run.optimizer(event.optimizer)
     held = [leaf for group in optimizer.groups for leaf in leaves(group.region)] if optimizer else []
