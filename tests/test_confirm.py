@@ -440,3 +440,26 @@ def test_until_the_end_of_an_epoch(confirm: Confirm) -> None:
     _, report = confirm(script, *only, "--until", "epoch", "--steps", "2")
     assert [f["verdict"] for f in report["findings"]] == ["confirmed"]
     assert (report["run"]["steps"], report["run"]["stopped_by"]) == (5 + 2, "steps")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import torch\nprint(torch.nn.Linear(2, 2)(torch.ones(1, 2)).sum())\n",
+        "import subprocess, sys, torch\nsubprocess.run([sys.executable, '-c', 'print(1)'], check=True)\n",
+    ],
+    ids=["never trains", "in a subprocess"],
+)
+def test_a_program_that_does_not_train_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any, script: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "main.py").write_text(script, encoding="utf-8")
+    assert run(["confirm", "--isolated", "main.py"]) == 0
+    assert "no optimizer took a step in this process" in capfd.readouterr().out
+
+
+def test_out_of_memory_is_the_programs_own_error(confirm: Confirm) -> None:
+    status, report = confirm("import torch\nraise torch.cuda.OutOfMemoryError('too much')\n")
+    assert status == 2
+    assert report["run"]["error"] == "OutOfMemoryError: too much"

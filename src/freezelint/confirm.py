@@ -267,6 +267,8 @@ def _as_text(
     ]
     plural = "" if len(alone) == 1 else "s"
     yield f"{', '.join(counts)}; {len(alone)} fault{plural} that only the run shows\n"
+    if not ran.recorder.steps and not ran.failed:
+        yield "no optimizer took a step in this process: what trains in another one, or not at all, is not seen\n"
     if ran.together is not None:
         yield _of_ranks(ran.together)
     for trouble in ran.recorder.trouble:
