@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -316,6 +317,8 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
             try:
                 yes, no, maybe = partition(value, members, world)
             except TooFine:
+                if not it.reserve:  # what trains is worth going on for
+                    raise
                 _let_go(it, value.loop, members, node, world)
                 return [Case(world, None, value)]
             return [Case(world, None, value, (*yes, *maybe), (*no, *maybe))]
@@ -360,18 +363,21 @@ def _shallow(it: Interpreter, cond: Cond, members: Members, node: cst.CSTNode, w
     doubles the parts of a model."""
     if not _opaque(cond):
         return members
-    deep = tuple(m for m in members if sum(test.kind == "opaque" for test, _ in m[1].tests) >= OPAQUE)
+    deep = {m for m in members if sum(test.kind == "opaque" for test, _ in m[1].tests) >= OPAQUE}
     if not deep:
         return members
     _let_go(it, cond.loop, deep, node, world)
     return tuple(m for m in members if m not in deep)
 
 
-def _let_go(it: Interpreter, loop: int, members: Members, node: cst.CSTNode, world: World) -> None:
+def _let_go(
+    it: Interpreter, loop: int, members: Collection[tuple[View, Part]], node: cst.CSTNode, world: World
+) -> None:
     """Forget what is known of elements that too many tests tell apart."""
     region = frozenset(part for _, part in members)
     it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by="too many tests"))
-    world.elements[loop] = tuple(m for m in world.elements[loop] if m not in members)
+    gone = set(members)
+    world.elements[loop] = tuple(m for m in world.elements[loop] if m not in gone)
 
 
 def _opaque(cond: Cond) -> bool:
@@ -436,7 +442,8 @@ def select(
         return
     exact = all(part.names is not None for _, part in members) and bool(members)
     if negated_:
-        yes = tuple(m for m in members if m not in yes)
+        taken = set(yes)
+        yes = tuple(m for m in members if m not in taken)
     chosen = any(part.names is None or part.names for _, part in yes)
     matched = YES if exact and chosen else UNSURE
     names = matching.all_names(members) if exact and not chosen else []

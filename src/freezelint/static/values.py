@@ -7,6 +7,7 @@ two unknowns apart and lets two tests of the same unknown agree.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
@@ -335,6 +336,13 @@ _PLAIN = re.compile(
     r".*(alpha|beta|gamma|lambd|lamb?da|coef|weights?|temp|tau|margin|ratio|factor|scale|num_|n_|threshold|"
     r"labels?|targets?|masks?|truth|gt|classes|ignore|smoothing|loader|dataset|optim|optimizer|scheduler|parser)"
 )
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_plain(name: str) -> bool:
+    return _PLAIN.fullmatch(name.lower()) is not None
+
+
 _COUNTS = frozenset(
     {"number", "len", "cmp", "eq", "not", "in", "isinstance", "hasattr", "str", "format", "type", "id", "of tensor"}
 )
@@ -353,7 +361,7 @@ def may_have_graph(value: Value, depth: int = 8) -> bool:
     key = value.key
     if not isinstance(key, tuple) or not key:
         return True
-    if _PLAIN.fullmatch(value.text.rpartition(".")[2].lower()):
+    if _is_plain(value.text.rpartition(".")[2]):
         return False
     what, inner = key[0], key[1:]
     if what in _COUNTS or what == "batch" or (what == "item" and isinstance(inner[0], int)):
