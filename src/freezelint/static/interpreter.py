@@ -264,9 +264,17 @@ class Interpreter:
                 shares = sliced(self.members(owner, world), "[i]")
                 world.heap[number] = Instance("slice", part=Part("(slice)", layers={}), shares=shares)
         if number not in world.heap:
-            part = self._parts.setdefault(number, Part(value.text or "model"))
+            part = self._parts.setdefault(number, Part(self._called(value, world)))
             world.heap[number] = Instance("symbolic", part=part, symbolic=True)
         return Obj(number)
+
+    def _called(self, value: Sym, world: World) -> str:
+        """What the author calls an unknown: the variable that holds it rather than the call that made it."""
+        if value.text.endswith(")"):
+            for name, bound in self.locals(world).items():
+                if bound == value:
+                    return name
+        return value.text or "model"
 
     _parts: dict[int, Part] = field(default_factory=dict)
 
