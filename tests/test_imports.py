@@ -25,7 +25,7 @@ ALLOWED = {
     "rules": {"trace", "finding"},
     "static": {"trace", "knowledge", "finding", "notices", "config"},
     "live": {"trace", "knowledge", "finding", "nearest", "notices", "config"},
-    "fixes": {"finding", "static"},
+    "fixes": {"finding", "static", "trace"},
     "report": {"finding"},
     "config": {"finding", "nearest", "notices", "trace"},
     "suppress": {"finding", "nearest", "notices"},

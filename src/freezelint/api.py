@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from freezelint import suppress
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from freezelint.trace.check import Rule
 
 Trace = Callable[[str], None]
+Reader = Callable[[Path], "Source | Finding"]
 Progress = Callable[[int, int, Path], None]  # the number of a file, of how many, and which
 
 REPORT_IT = "this is a fault of freezelint, please report it"
@@ -50,29 +53,40 @@ def check(
     jobs: int = 1,
     trace: Trace | None = None,
     progress: Progress = _no_progress,
+    instead: Mapping[str, Source] = MappingProxyType({}),
 ) -> Report:
-    """Check files and folders. The report does not depend on `jobs`; tracing needs one process."""
+    """Check files and folders. The report does not depend on `jobs`; tracing needs one process.
+
+    `instead` holds, by real path, what some files are to be taken for, whatever is on disk; it needs one process, too.
+    """
     files = list(discover(paths, config))
     rules = _rules(files, config)
-    if jobs > 1 and len(files) > 1 and trace is None:
+    if jobs > 1 and len(files) > 1 and trace is None and not instead:
         batch = _in_processes(files, rules, jobs, progress)
-    else:
-        batch = _analyse(_read_in_turn(files, progress), rules, trace)
-    return _report(batch, config, rules, len(files), {})
+        return _report(batch, config, rules, len(files))
+
+    def look(file: Path) -> Source | Finding:
+        return instead.get(os.path.realpath(file)) or read(file)
+
+    batch = _analyse(_read_in_turn(files, progress, look), rules, trace, look)
+    return _report(batch, config, rules, len(files), look)
 
 
-def _read_in_turn(files: Sequence[Path], progress: Progress) -> Iterator[Source | Finding]:
+def _read_in_turn(files: Sequence[Path], progress: Progress, look: Reader) -> Iterator[Source | Finding]:
     for number, file in enumerate(files, 1):
         progress(number, len(files), file)
-        yield read(file)
+        yield look(file)
 
 
 def check_text(source: Source | Finding, config: Settings, *, trace: Trace | None = None) -> Report:
     """Check text that is not on disk under the name it has there, such as an editor's unsaved file."""
-    sources = {source.path: source} if isinstance(source, Source) else {}
     file = Path(source.path if isinstance(source, Source) else source.site.path)
     rules = _rules([file], config)
-    return _report(_analyse([source], rules, trace), config, rules, 1, sources)
+
+    def look(other: Path) -> Source | Finding:
+        return source if str(other) == str(file) else read(other)
+
+    return _report(_analyse([source], rules, trace), config, rules, 1, look)
 
 
 def _rules(files: Iterable[Path], config: Settings) -> dict[str, Rule]:
@@ -83,7 +97,9 @@ def _rules(files: Iterable[Path], config: Settings) -> dict[str, Rule]:
     return dict(sorted(rules.items()))
 
 
-def _analyse(readings: Iterable[Source | Finding], rules: dict[str, Rule], trace: Trace | None) -> Batch:
+def _analyse(
+    readings: Iterable[Source | Finding], rules: dict[str, Rule], trace: Trace | None, look: Reader = read
+) -> Batch:
     batch = Batch()
     latest = "."
 
@@ -105,9 +121,10 @@ def _analyse(readings: Iterable[Source | Finding], rules: dict[str, Rule], trace
     if first is None:
         return batch  # nothing to parse: the parser is not even imported
     try:
+        from freezelint.fixes.ways import mend
         from freezelint.static.analyse import analyse
 
-        found = analyse(_chained(first, readable), rules, trace=trace, excused=batch.excused)
+        found = analyse(_chained(first, readable), rules, trace=trace, excused=batch.excused, mend=mend, read=look)
     except Exception as error:
         found = [_internal_error(latest, error)]
         for _ in readable:  # files that were not reached still have to be readable
@@ -160,11 +177,12 @@ def _internal_error(path: str, error: Exception) -> Finding:
     return Finding(INTERNAL_ERROR, Severity.ERROR, f"{what}{where}: {REPORT_IT}", Site(path, 1, 1, 1, 1))
 
 
-def _report(batch: Batch, config: Settings, rules: dict[str, Rule], files: int, sources: dict[str, Source]) -> Report:
+def _report(batch: Batch, config: Settings, rules: dict[str, Rule], files: int, look: Reader = read) -> Report:
     checked = dict(batch.comments)
     # A file that was only followed through an import is spoken for by its own comments, too; and it may be excluded.
     findings = [f for f in _once(batch.findings) if f.site.path in checked or not _excluded(f, config)]
-    comments = checked | {path: _comments_of(path) for path in {f.site.path for f in findings} - checked.keys()}
+    followed = {f.site.path for f in findings} - checked.keys()
+    comments = checked | {path: _comments_of(look(Path(path))) for path in followed}
     outcome = suppress.apply(findings, comments)
     kept = outcome.kept + list(_unused(checked, outcome, config))
 
@@ -180,7 +198,7 @@ def _report(batch: Batch, config: Settings, rules: dict[str, Rule], files: int, 
 
     @cache
     def lines_in(path: str, number: int | None) -> Sequence[str]:
-        source = sources.get(path) or read(Path(path))
+        source = look(Path(path))
         if not isinstance(source, Source):
             return ()
         cell = next((c for c in source.cells if c.number == number), None)
@@ -216,8 +234,7 @@ def _excluded(finding: Finding, config: Settings) -> bool:
     return finding.rule != INTERNAL_ERROR and config.within(path.parent).excludes(path)
 
 
-def _comments_of(path: str) -> suppress.Suppressions:
-    source = read(Path(path))
+def _comments_of(source: Source | Finding) -> suppress.Suppressions:
     return suppress.parse(source.text) if isinstance(source, Source) else suppress.NOTHING
 
 

@@ -27,6 +27,7 @@ from freezelint.report.base import FORMATS
 
 if TYPE_CHECKING:
     from freezelint.config import Settings
+    from freezelint.mending import Plan
     from freezelint.report.base import Report
 
 STDIN = Path("-")
@@ -70,6 +71,9 @@ def _reports(ctx: click.Context, param: click.Parameter, value: tuple[str, ...])
 @click.option("--baseline", type=click.Path(path_type=Path), help="Leave out the findings that this file lists.")
 @click.option("--write-baseline", is_flag=True, help="Write what is found now to the baseline.")
 @click.option("--add-ignores", metavar="REASON", help="Write a comment that suppresses it beside every finding.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended safely, and report what is left.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: also what changes training.")
+@click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even when something is found.")
 @click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
 @click.option("--no-cache", is_flag=True, hidden=True, help="For scripts: there is no cache.")
@@ -120,12 +124,17 @@ def _refuse_contradictions(paths: tuple[Path, ...], options: dict[str, Any]) -> 
         raise click.UsageError("`-` (standard input) cannot be checked together with other paths.")
     if options["stdin_filename"] and not from_stdin:
         raise click.UsageError("--stdin-filename needs `-` as the path.")
-    for option in ("changed", "write_baseline", "add_ignores", "show_files", "watch"):
+    for option in ("changed", "write_baseline", "add_ignores", "show_files", "watch", "fix", "diff"):
         if from_stdin and options[option]:
             raise click.UsageError(f"--{option.replace('_', '-')} needs files, and `-` is none.")
     if options["write_baseline"] and (options["add_ignores"] or options["changed"]):
         raise click.UsageError("--write-baseline writes down everything: neither --changed nor --add-ignores fits.")
-    if options["watch"] and (options["write_baseline"] or options["add_ignores"] or options["show_files"]):
+    fixes = options["fix"] or options["diff"]
+    if options["unsafe_fixes"] and not fixes:
+        raise click.UsageError("--unsafe-fixes goes with --fix or --diff.")
+    if fixes and (options["write_baseline"] or options["add_ignores"] or options["show_files"]):
+        raise click.UsageError("--fix and --diff go with nothing else that writes or lists.")
+    if options["watch"] and (options["write_baseline"] or options["add_ignores"] or options["show_files"] or fixes):
         raise click.UsageError("--watch checks again and again: it goes with nothing that writes or lists.")
 
 
@@ -154,15 +163,23 @@ def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -
     else:
         report = check_all(paths)
 
+    def complete(report: Report) -> Report:
+        """Without what the baseline knows, and what concerns no changed file."""
+        if known is not None:
+            report = baseline.apply(report, baseline.load(known), known, config)
+        # Not before: what is left aside is not fixed.
+        return report if selection is None else selection.of(report)
+
     known = options["baseline"] or config.within(common_folder(paths, options["stdin_filename"])).baseline
     if options["write_baseline"]:
         return _write_baseline(report, known, config)
-    if known is not None:
-        report = baseline.apply(report, baseline.load(known), known, config)
-    if selection is not None:  # not before: what is left aside is not fixed
-        report = selection.of(report)
+    report = complete(report)
     if options["add_ignores"]:
         return _add_ignores(report, options["add_ignores"])
+    if options["diff"]:
+        return _diff(report, config, options)
+    if options["fix"] and _fix(report, config, options):
+        report = complete(check_all(paths if selection is None else selection.files))
 
     _show(report, options)
     if options["verbose"]:
@@ -227,6 +244,38 @@ def _add_ignores(report: Report, reason: str) -> int:
     in_files = f" in {len(added.files)} {'file' if len(added.files) == 1 else 'files'}" if added.files else ""
     print(f"{added.findings} {'finding' if added.findings == 1 else 'findings'} suppressed{in_files}")
     return FOUND if any(report.fails(finding) for finding, _ in added.left) else NOTHING_FOUND
+
+
+def _fix(report: Report, config: Settings, options: dict[str, Any]) -> bool:
+    """Write the fixes, and say so; whether anything was written."""
+    from freezelint import mending
+
+    plan = mending.plan(report, config, unsafe=options["unsafe_fixes"])
+    written = plan.write()
+    _say_what_is_left(plan)
+    if written:
+        number = len(plan.fixed)
+        in_files = f"{len(written)} {'file' if len(written) == 1 else 'files'}"
+        print(f"{number} {'finding' if number == 1 else 'findings'} fixed in {in_files}", file=sys.stderr)
+    return bool(written)
+
+
+def _diff(report: Report, config: Settings, options: dict[str, Any]) -> int:
+    """Print what the fixes would change."""
+    from freezelint import mending
+
+    plan = mending.plan(report, config, unsafe=options["unsafe_fixes"])
+    sys.stdout.writelines(plan.diff())
+    _say_what_is_left(plan)
+    return FOUND if plan.changes and not options["exit_zero"] else NOTHING_FOUND
+
+
+def _say_what_is_left(plan: Plan) -> None:
+    from freezelint.report.base import place
+    from freezelint.report.escape import printable
+
+    for finding, why in plan.left:
+        print(f"{printable(place(finding.site))}: {finding.rule}: not fixed: {printable(why)}", file=sys.stderr)
 
 
 def _show_files(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -> int:

@@ -71,6 +71,9 @@ def _story(finding: Finding, report: Report, style: Style) -> Iterator[str]:
     for number, step in enumerate(finding.related, 1):
         yield f"  {number}. {_paint(printable(place(step)), BOLD, style)}: {printable(step.message)}\n"
         yield from _frame(step, "   ", report, style, color=DIM)
+    if finding.fix is not None:
+        how = "--fix" if finding.fix.applicability == "safe" else "--fix --unsafe-fixes, for it changes training"
+        yield f"  fix: {printable(finding.fix.message)} ({how})\n"
     if finding.confirm:
         first, *more = finding.confirm.strip().splitlines()
         yield f"  confirm: {printable(first)}\n"

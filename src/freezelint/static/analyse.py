@@ -13,18 +13,22 @@ from types import MappingProxyType
 
 import libcst as cst
 
-from freezelint.finding import Finding, Severity, Site
+from freezelint.finding import Finding, Fix, Severity, Site
 from freezelint.notices import INTERNAL_ERROR, SYNTAX_ERROR
 from freezelint.static import entries
 from freezelint.static.interpreter import Ending, Found, Interpreter
 from freezelint.static.modules import Module, Modules, Place
 from freezelint.static.prefilter import is_script, matters
-from freezelint.static.project import Source
+from freezelint.static.project import Source, read
 from freezelint.static.values import Sym
 from freezelint.static.world import Assumption
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part
+from freezelint.trace.repair import Repair
+
+Mend = Callable[[Repair, object], "Fix | None"]
+Reader = Callable[[Path], "Source | Finding"]
 
 STACK = 256 << 20  # reserved, not used: pages that are never touched cost nothing
 
@@ -35,14 +39,16 @@ def analyse(
     *,
     trace: Callable[[str], None] | None = None,
     excused: set[tuple[str, Site]] | None = None,
+    mend: Mend | None = None,
+    read: Reader = read,
 ) -> list[Finding]:
     """Every finding in `sources` and in the project files they lead to.
 
     `excused` is filled with the places, by rule, that look like faults and are none: what a run would see there is
-    not to be told either.
+    not to be told either. `mend` writes the fixes that rules describe, and `read` gives the files that are imported.
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 12_000))
-    return _with_deep_stack(lambda: _analyse(sources, rules, trace, excused))
+    return _with_deep_stack(lambda: _analyse(sources, rules, trace, excused, mend, read))
 
 
 def _with_deep_stack(work: Callable[[], list[Finding]]) -> list[Finding]:
@@ -73,8 +79,10 @@ def _analyse(
     rules: Mapping[str, Rule],
     trace: Callable[[str], None] | None,
     excused: set[tuple[str, Site]] | None,
+    mend: Mend | None,
+    read: Reader,
 ) -> list[Finding]:
-    modules = Modules()
+    modules = Modules(read)
     findings: list[Finding] = []
     instantiated: set[int] = set()
     untrained: list[Module] = []
@@ -99,14 +107,15 @@ def _analyse(
                 untrained.append(module)
         except Exception as error:  # one file's trouble must not hide the findings of the others
             findings.append(_internal(source, error))
-        findings += conclude((one for one in it.found if not _excused(one, it.excused)), it.reached, it.endings)
+        seen = (one for one in it.found if not _excused(one, it.excused))
+        findings += conclude(seen, it.reached, it.endings, mend)
         if excused is not None:
             excused.update((slug, _site(place)[0]) for slug, place in it.excused if isinstance(place, Place))
     for module in untrained:
         it = Interpreter(modules, rules.values(), trace, instantiated=instantiated)
         with contextlib.suppress(Exception):  # told above, where the file was run as a whole
             entries.run_alone(it, module)
-        findings += conclude(it.found, it.reached, it.endings)
+        findings += conclude(it.found, it.reached, it.endings, mend)
     return findings
 
 
@@ -190,6 +199,7 @@ def conclude(
     found: Iterable[Found],
     reached: Set[object] = frozenset(),
     endings: Mapping[int, list[Ending]] = MappingProxyType({}),
+    mend: Mend | None = None,
 ) -> list[Finding]:
     """One finding for each fault and place, however many worlds and laps saw it."""
     groups: dict[tuple[str, object], list[Found]] = {}
@@ -198,7 +208,7 @@ def conclude(
             continue
         groups.setdefault((one.rule.slug, one.fault.site), []).append(one)
     return [
-        _finding(group, endings)
+        _finding(group, endings, mend)
         for (_, site), group in groups.items()
         if not any((other, site) in groups for other in group[0].rule.yields_to)
     ]
@@ -211,7 +221,7 @@ def _reached(what: object, reached: Set[object]) -> bool:
     return what in reached
 
 
-def _finding(group: list[Found], endings: Mapping[int, list[Ending]]) -> Finding:
+def _finding(group: list[Found], endings: Mapping[int, list[Ending]], mend: Mend | None) -> Finding:
     first = min(group, key=lambda one: len(one.assumed))
     rule, fault = first.rule, first.fault
     site, line = _site(fault.site)
@@ -229,9 +239,21 @@ def _finding(group: list[Found], endings: Mapping[int, list[Ending]]) -> Finding
         related=related,
         when=_when(group, endings),
         confirm=" ".join(rule.section("Confirm").split()),
+        fix=_fix(group, mend),
         source_line=line,
         about=_site(fault.about)[0] if fault.about is not None else None,
     )
+
+
+def _fix(group: list[Found], mend: Mend | None) -> Fix | None:
+    """The fix that every world which saw the fault asks for."""
+    repair, site = group[0].fault.repair, group[0].fault.site
+    if mend is None or repair is None or any(one.fault.repair != repair for one in group):
+        return None
+    try:
+        return mend(repair, site)
+    except Exception:  # a fix that fails must not take the finding with it
+        return None
 
 
 def _site(place: object) -> tuple[Site, str]:

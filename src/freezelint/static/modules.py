@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -206,7 +206,8 @@ _TOP = frozenset({".git", "pyproject.toml", "setup.py", "setup.cfg", ".hg"})
 class Modules:
     """Finds, reads and parses the files of the project on demand; keeps only so many trees."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Callable[[Path], Source | Finding] = read) -> None:
+        self._read = read
         self._kept: OrderedDict[Path, Module | None] = OrderedDict()
         self._size = 0
         self._texts: dict[Path, str] = {}
@@ -223,7 +224,7 @@ class Modules:
     def text(self, file: Path) -> str:
         """The text of a file, empty when it cannot be read."""
         if file not in self._texts:
-            source = read(file)
+            source = self._read(file)
             self._texts[file] = "" if isinstance(source, Finding) else source.text
         return self._texts[file]
 
@@ -244,7 +245,7 @@ class Modules:
         if file in self._kept:
             self._kept.move_to_end(file)
             return self._kept[file]
-        source = read(file)
+        source = self._read(file)
         if isinstance(source, Finding) or len(source.text) > FOLLOWED_LIMIT:
             self._kept[file] = None
             return None

@@ -14,7 +14,7 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
-from freezelint.finding import Finding, Site
+from freezelint.finding import Finding, Fix, Site
 
 MARK = '"-- end of cell --"'
 
@@ -116,8 +116,23 @@ def _parses(text: str) -> bool:
 def relocate(finding: Finding, cells: tuple[Cell, ...]) -> Finding:
     """A finding in the program, told in cells and their own lines."""
     return replace(
-        finding, site=_in_cell(finding.site, cells), related=tuple(_in_cell(site, cells) for site in finding.related)
+        finding,
+        site=_in_cell(finding.site, cells),
+        related=tuple(_in_cell(site, cells) for site in finding.related),
+        fix=_fix(finding.fix, cells),
     )
+
+
+def _fix(fix: Fix | None, cells: tuple[Cell, ...]) -> Fix | None:
+    """A fix of the program, told in cells; None when an edit does not stay in one."""
+    edits = []
+    for edit in fix.edits if fix else ():
+        cell = next((c for c in cells if c.first <= edit.line <= edit.end_line <= c.last), None)
+        if cell is None:
+            return None
+        shift = cell.first - 1
+        edits.append(replace(edit, cell=cell.number, line=edit.line - shift, end_line=edit.end_line - shift))
+    return replace(fix, edits=tuple(edits)) if fix else None
 
 
 def _in_cell(site: Site, cells: tuple[Cell, ...]) -> Site:

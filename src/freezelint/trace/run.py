@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from freezelint.finding import Severity
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Part, Region, describe, leaves
+from freezelint.trace.repair import Repair
 from freezelint.trace.state import Fact, Optimizer, Pass, State, find
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
@@ -46,6 +47,7 @@ class Fault:
     related: tuple[Note, ...] = ()
     severity: Severity | None = None  # None: the rule's own
     about: Any = None  # the site of a cause that may show at several places: one finding tells them all
+    repair: Repair | None = None
     unless: frozenset[Any] = frozenset()  # parts or backward sites: withdrawn if a gradient gets there in any other way
 
 

@@ -49,6 +49,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, INFO, WARNING, rule
 from freezelint.trace.events import OverrodeTrain, WroteAttribute
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Run
 from freezelint.trace.tri import YES
 
@@ -83,4 +84,5 @@ def check(run: Run, event: OverrodeTrain | WroteAttribute) -> Iterator[Fault]:
             event.site,
             f"{what} does not return self: a chained `{event.cls}().{event.name}()` is None",
             severity=INFO,
+            repair=Repair("return_self", "return the module"),
         )

@@ -38,10 +38,15 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import NamedButNotCalled
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Run
 
 
 @rule(on=NamedButNotCalled, severity=ERROR, sides="static")
 def check(run: Run, event: NamedButNotCalled) -> Iterator[Fault]:
     if event.what == "mode":
-        yield Fault(event.site, f"`{event.text}` is named here, not called: the mode stays what it was")
+        yield Fault(
+            event.site,
+            f"`{event.text}` is named here, not called: the mode stays what it was",
+            repair=Repair("call", "call it"),
+        )

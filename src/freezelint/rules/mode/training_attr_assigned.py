@@ -40,6 +40,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import SetMode, WroteAttribute
 from freezelint.trace.regions import Part, leaves
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Run
 
 
@@ -61,6 +62,7 @@ def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
     yield Fault(
         event.site,
         f"this sets the flag of `{owner}` alone, its Dropout and BatchNorm layers keep their mode: {advice}",
+        repair=Repair("mode", "call eval()", False, "eval") if event.value == "False" and owner != "self" else None,
     )
 
 

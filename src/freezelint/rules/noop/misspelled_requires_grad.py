@@ -37,6 +37,7 @@ from difflib import SequenceMatcher
 
 from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import WroteAttribute
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Run
 from freezelint.trace.tri import YES
 
@@ -58,7 +59,14 @@ def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
         f"`{event.text or event.name}` is misspelled: torch only reads `requires_grad`, so {want}"
         + (f" (the flag is {event.value} already)" if same else ""),
         severity=WARNING if same else ERROR,
+        repair=_repair(event),
     )
+
+
+def _repair(event: WroteAttribute) -> Repair:
+    if event.target == "module":
+        return Repair("setter", "call `requires_grad_`", event.value in ("True", "False"), "requires_grad_")
+    return Repair("spell", "spell it `requires_grad`", event.target == "parameter", "requires_grad")
 
 
 def _misspelled(name: str) -> bool:

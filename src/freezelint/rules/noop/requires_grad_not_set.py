@@ -37,6 +37,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import NamedButNotCalled, SetRequiresGrad, WroteAttribute
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Run
 from freezelint.trace.tri import YES
 
@@ -48,6 +49,11 @@ _SAID = {
     "call": "`requires_grad` is a bool and no method: this line raises TypeError; the setter is `requires_grad_`",
 }
 
+_REPAIRS = {
+    "comparison": Repair("assign", "assign it"),
+    "call": Repair("spell", "call the setter, `requires_grad_`", text="requires_grad_"),
+}
+
 
 @rule(on=(NamedButNotCalled, WroteAttribute, SetRequiresGrad), severity=ERROR)
 def check(run: Run, event: NamedButNotCalled | WroteAttribute | SetRequiresGrad) -> Iterator[Fault]:
@@ -55,14 +61,18 @@ def check(run: Run, event: NamedButNotCalled | WroteAttribute | SetRequiresGrad)
         said = event.within.lower()
         if event.to is YES and not event.given and "freez" in said and "unfreez" not in said:
             yield Fault(
-                event.site, f"`requires_grad_()` without an argument means True: `{event.within}` freezes nothing"
+                event.site,
+                f"`requires_grad_()` without an argument means True: `{event.within}` freezes nothing",
+                repair=Repair("argument", "say False", safe=False, text="False"),
             )
     elif isinstance(event, NamedButNotCalled):
         if event.what == "flag" and event.name in _SAID:
-            yield Fault(event.site, _SAID[event.name].format(text=event.text))
+            repair = _REPAIRS.get(event.name) if not event.text.endswith("()") else None
+            yield Fault(event.site, _SAID[event.name].format(text=event.text), repair=repair)
     elif event.name == "requires_grad_" and event.target in ("parameter", "module") and event.surely is YES:
         yield Fault(
             event.site,
             f"`{event.text}` is a method, and this assignment hides it: no flag changes here, and a later call of it"
             " raises TypeError",
+            repair=Repair("setter", "call it", event.value in ("True", "False"), "requires_grad_"),
         )

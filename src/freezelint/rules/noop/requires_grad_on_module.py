@@ -33,6 +33,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import WroteAttribute
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Run
 from freezelint.trace.tri import YES
 
@@ -52,4 +53,5 @@ def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
         f"`{module}` is a module: `requires_grad` on it is an attribute that torch never reads, so {kept}"
         + (f" (the flags are {event.value} already)" if same else ""),
         severity=WARNING if same else ERROR,
+        repair=Repair("setter", "call `requires_grad_`", event.value in ("True", "False"), "requires_grad_"),
     )

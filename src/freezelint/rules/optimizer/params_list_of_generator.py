@@ -37,6 +37,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import BuildOptimizer
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Run
 
 
@@ -47,4 +48,5 @@ def check(run: Run, event: BuildOptimizer) -> Iterator[Fault]:
             event.site,
             f"{event.label} is given a list with `{event.nested}` as one of its items, and raises TypeError: write"
             f" `*{event.nested}` there, or `{{'params': {event.nested}}}` for a group",
+            repair=Repair("star", f"write `*{event.nested}`", text=event.nested),
         )
