@@ -194,6 +194,15 @@ def used_as_modules(cls: ClassInfo) -> frozenset[str]:
     return cls.uses
 
 
+_READS_MODE = re.compile(r"\bself\.training\b(?!\s*=(?!=))")
+
+
+def reads_its_mode(it: Interpreter, cls: ClassInfo, world: World) -> bool:
+    """Whether the code of a class, or of a base of it in the project, asks for `self.training`."""
+    known = (entry for entry in order(it, cls, world) if isinstance(entry, ClassInfo))
+    return any(_READS_MODE.search(entry.module.tree.code_for_node(entry.node)) for entry in known)
+
+
 def layer_base(it: Interpreter, cls: ClassInfo, world: World) -> str | None:
     """The torch layer a class specialises, None when it is none."""
     for entry in order(it, cls, world):

@@ -108,6 +108,7 @@ class Interpreter:
     bare: dict[int, bool] = field(default_factory=dict)  # `x.eval` as a statement: whether x may be a module
     symbolic: dict[Any, int] = field(default_factory=dict)
     proven: set[Any] = field(default_factory=set)  # unknowns that are used as only a module can be
+    open: set[int] = field(default_factory=set)  # modules with a child that is not in view, by their serial
     running: list[Any] = field(default_factory=list)  # functions being inlined, to stop recursion
     callers: list[Place] = field(default_factory=list)  # the calls that led to what runs now, outermost first
     resolving: set[tuple[str, str]] = field(default_factory=set)

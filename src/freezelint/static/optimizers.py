@@ -12,10 +12,11 @@ from freezelint.static import calls
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.modules import ClassInfo
-from freezelint.static.values import Const, Elem, Items, Method, Opt, Params, Ref, Sched, Sym, Table, Tuple, Value
+from freezelint.static.values import Const, Elem, Items, Method, Obj, Opt, Params, Ref, Sched, Sym, Table, Tuple, Value
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Part, Region
+from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE, YES, Tri, both
 
 
@@ -54,7 +55,7 @@ def build(it: Interpreter, row: OptimizerRow, kind: str, args: Args, node: cst.C
             optimizer=number,
             kind=kind,
             groups=groups.regions,
-            complete=groups.complete,
+            complete=UNSURE if _may_hold_more(it, groups, world) else groups.complete,
             filtered=groups.filtered,
             nested=groups.nested,
             label=kind,
@@ -67,6 +68,17 @@ def build(it: Interpreter, row: OptimizerRow, kind: str, args: Args, node: cst.C
         ),
     )
     return [(Opt(number), world)]
+
+
+def _may_hold_more(it: Interpreter, groups: Groups, world: World) -> bool:
+    """Whether the parameters of a child that is not in view are among them, as far as can be told: all else of its
+    module that is not frozen is."""
+    for number in it.open:
+        known = it.region(Obj(number), world) if number in world.heap else frozenset()
+        awake = known - set(Run(world.state).frozen(known))
+        if (known & groups.region and awake <= groups.region) or (groups.filtered and not groups.region and not awake):
+            return True
+    return False
 
 
 def _rates(given: Value | None, default: Value | None, count: int, world: World) -> tuple[float | None, ...]:

@@ -381,6 +381,12 @@ def _weights_in(value: Any, world: World) -> Region:
     return frozenset()
 
 
+# Instances of library classes that have no parameters, whoever calls them.
+_BARE = re.compile(
+    r"transforms\.|(Token|Normal|Preprocess|Schedul|Augment)i?[sz]?ers?$|Processor|Augment|Metric|Loss|Criterion"
+)
+
+
 def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst.CSTNode, world: World) -> None:
     record = world.heap.get(owner.serial)
     if not isinstance(record, Instance):
@@ -419,6 +425,8 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
             if child is not None and child.path:
                 attach(it, owner, name, child, node, world)
                 return
+        elif name in used_as_modules(record.cls) and not _BARE.search(value.kind):
+            it.open.add(owner.serial)
     if isinstance(value, Params) and value.single and record.part is not None and record.part.layers:
         if value.parameter is None:  # tied to a parameter of another layer: what is known of its own is void
             tied = frozenset(record.part.at(path)) - value.region
@@ -456,6 +464,8 @@ def _rewrap(
 
 def _write_mode(it: Interpreter, owner: Obj, record: Instance, value: Value, node: cst.CSTNode, world: World) -> None:
     """`module.training = value`: sets the mode of a layer, and of nothing below a module that has children."""
+    from freezelint.static.classes import reads_its_mode
+
     part, scope = record.part, it.scope
     assert part is not None
     region = it.region(owner, world)
@@ -475,6 +485,8 @@ def _write_mode(it: Interpreter, owner: Obj, record: Instance, value: Value, nod
             return  # the class keeps its mode itself
         if name != "__init__" and not isinstance(value, Const):
             return  # its own forward reads it; nothing is switched by a constant
+        if record.cls is not None and isinstance(value, Const) and reads_its_mode(it, record.cls, world):
+            return  # a branch of its own code is chosen by it
     wrote(it, "module", "training", value, node, world, region=region, surely=UNSURE if record.symbolic else YES)
 
 
