@@ -25,7 +25,6 @@ from freezelint.static.values import (
     Copy,
     Elem,
     Func,
-    GradMode,
     Ids,
     Instance,
     Items,
@@ -88,8 +87,8 @@ def truth(value: Value, world: World) -> bool | None:
         if isinstance(record, (Items, Table)):
             return True if record.items else None if record.more else False
         return None
-    if isinstance(value, GradMode):
-        return True
+    if isinstance(value, Params):  # a generator is true whatever it yields
+        return value.single or value.iterator is not None or bool(value.members) or (None if value.unsure else False)
     return True
 
 

@@ -105,10 +105,13 @@ def _list(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
 
 
 def _tuple(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    known = _items(it, args.get(0), node, world)
-    if known is not None and not known.more and not any(isinstance(i, Params) for i in known.items):
-        return [(Tuple(known.items), world)]
-    return _list(it, args, node, world)
+    done: Outcomes = []
+    for value, after in _list(it, args, node, world):
+        known = after.heap.get(value.serial) if isinstance(value, Ref) else None
+        if isinstance(known, Items) and not known.more and not any(isinstance(i, Params) for i in known.items):
+            value = Tuple(known.items)
+        done.append((value, after))
+    return done
 
 
 def _filter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
@@ -361,14 +364,19 @@ def _sum(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
 
 
 def _any(it: Interpreter, args: Args, node: cst.Call, world: World, every: bool = False) -> Outcomes:
+    from freezelint.static import evaluate
+
     value = args.get(0)
     if isinstance(value, Cond):
         return [(value, world)]
     if isinstance(value, Sym) and value.kind == "map":
         _consumed(it, value, node, world)
     if isinstance(value, Ref) and isinstance(record := world.heap.get(value.serial), Items) and record.items:
-        conds = [i for i in record.items if isinstance(i, Cond)]
+        asked = [evaluate.opaque(it, i, node) if isinstance(i, Elem) else i for i in record.items]
+        conds = [i for i in asked if isinstance(i, Cond)]
         if len(conds) == len(record.items) and len({c.loop for c in conds}) == 1:
+            if len(conds) == 1 and conds[0].test is not None and conds[0].test.kind == "opaque":
+                return [(conds[0], world)]
             tests = [c.test for c in conds if c.test is not None and c.op == "test"]
             if not every and len(tests) == len(conds) and len({t.kind for t in tests}) == 1:
                 args_ = tuple(dict.fromkeys(a for t in tests for a in t.args))
@@ -441,6 +449,8 @@ def _len(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     value = args.get(0)
     if isinstance(value, Elem):
         return [(Elem(value.loop, "derived"), world)]
+    if isinstance(value, Params) and branches.truth(value, world) is False:
+        return [(Const(0), world)]
     known = evaluate.items_of(value, world) if value is not None else None
     if known is not None and not known.more and not any(isinstance(i, Params) for i in known.items):
         return [(Const(len(known.items)), world)]

@@ -257,12 +257,13 @@ class Interpreter:
         number = self.symbolic.get(value)
         if number is None:
             number = self.symbolic[value] = serial()
-        if number not in world.heap and isinstance(key, tuple) and key[0] == "item" and isinstance(key[1], (Obj, Sym)):
-            owner = self.as_module(key[1], world) if isinstance(key[1], Obj) or self._is_module(key[1]) else None
-            if owner is not None:  # `layers[i]`: one of its children, which one is not known
+        whole, how = _taken_from(key)
+        if number not in world.heap and isinstance(whole, (Obj, Sym)):
+            owner = self.as_module(whole, world) if isinstance(whole, Obj) or self._is_module(whole) else None
+            if owner is not None:  # one of its children, which one is not known
                 from freezelint.static.loops import sliced
 
-                shares = sliced(self.members(owner, world), "[i]")
+                shares = sliced(self.members(owner, world), how)
                 world.heap[number] = Instance("slice", part=Part("(slice)", layers={}), shares=shares)
         if number not in world.heap:
             part = self._parts.setdefault(number, Part(self._called(value, world)))
@@ -598,3 +599,15 @@ def _member(it: Interpreter, member: _Member, world: World) -> Value:
 
 USUAL = {"torch": "torch", "nn": "torch.nn", "optim": "torch.optim", "torchvision": "torchvision"}
 BUILTINS = frozenset(dir(__import__("builtins")))
+
+
+def _taken_from(key: Any) -> tuple[Any, str]:
+    """What an unknown was taken out of, and how: `layers[i]`, `model.get_classifier()`."""
+    if isinstance(key, tuple) and key[0] == "item":
+        return key[1], "[i]"
+    called = key[1] if isinstance(key, tuple) and key[0] == "call" else None
+    if isinstance(called, Sym) and isinstance(called.key, tuple) and called.key[0] == "attr":
+        _, owner, name = called.key
+        if isinstance(owner, Obj) and name.startswith("get_"):
+            return owner, f".{name}()"
+    return None, ""

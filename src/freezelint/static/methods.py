@@ -12,7 +12,19 @@ from freezelint.knowledge import look_up
 from freezelint.knowledge.peft import UNWRAPS
 from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, HarmlessRow, InputsRow
 from freezelint.knowledge.transformers import METHODS_OF_MODELS
-from freezelint.static import adapters, branches, calls, containers, forward, loading, modes, optimizers, trainers
+from freezelint.static import (
+    adapters,
+    attributes,
+    branches,
+    calls,
+    containers,
+    forward,
+    loading,
+    modes,
+    optimizers,
+    trainers,
+)
+from freezelint.static.attributes import head_of
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import harmless
@@ -263,6 +275,8 @@ def _other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, w
     if isinstance(row, AdapterRow) and row.config is not None and adapters.configures(args.at(row.config), world):
         adapters.adapt(it, row, name, owner, args.at(row.config), args, node, world)
         return [(NONE, world)]
+    if name == "get_classifier" and not owner.path and (head := head_of(world.heap[owner.serial], world)[1]):
+        return attributes.get(it, owner, head, node, world)
     if name in UNWRAPS and owner.worn:
         return [(Obj(owner.serial, owner.path), world)]
     tensors = [v for v in calls.deep(args, world) if isinstance(v, Tensor)]
