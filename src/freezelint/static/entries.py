@@ -10,7 +10,7 @@ import libcst as cst
 
 from freezelint.static import calls, classes, definitions, execute, forward, lifecycles, losses, modes, overrides
 from freezelint.static.calls import Args
-from freezelint.static.interpreter import ENTRY_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
+from freezelint.static.interpreter import ENTRY_FUEL, LOOP_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
 from freezelint.static.notebook import MARK
 from freezelint.static.prefilter import Segments, is_script, trains
@@ -92,11 +92,11 @@ def _attempt(
     module: Module,
     start: object,
     whole: Tri = UNSURE,
-    fuel: int = PART_FUEL,
+    fuel: int = 0,
     trains: bool = False,
 ) -> None:
     """Run one entry in a world of its own; a lack of fuel ends the entry, not the file."""
-    it.refuel(fuel, reserve=trains)
+    it.refuel(fuel or (LOOP_FUEL if trains else PART_FUEL), reserve=trains)
     it.entry += 1
     it.scope = Scope(module)
     it.running, it.callers = [], []
@@ -215,7 +215,7 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
             done.append(after)
             for method in wanted:
                 if id(method) not in it.called:
-                    it.refuel(PART_FUEL, reserve=trains)
+                    it.refuel(LOOP_FUEL if trains else PART_FUEL, reserve=trains)
                     try:
                         done += _method(it, cls, owner, method, after.fork())
                     except (OutOfFuel, TooFine, RecursionError):  # the other methods have fuel of their own

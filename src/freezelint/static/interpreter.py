@@ -43,7 +43,8 @@ Outcomes = list[tuple[Value, World]]
 
 ENTRY_FUEL = 60_000  # evaluations a program may take; far more than any training script needs
 PART_FUEL = 8_000  # evaluations a function or method may take that is looked at by itself
-RESERVE = 2  # times an entry's fuel that it may take to come to its end in one world
+LOOP_FUEL = 12_000  # and one that holds a training loop
+RESERVE = 1.5  # times an entry's fuel that it may take to come to its end in one world
 REACH = 600_000  # characters of other files that an entry file's imports may lead through
 FILE_FUEL = 240_000  # evaluations all entries of a file may take together
 MODEL_NAMES = frozenset(
@@ -224,7 +225,7 @@ class Interpreter:
         """Fuel for the next entry, as far as the file has any left, with a reserve for one that trains."""
         self.left -= self.tank + self.reserve - max(self.fuel, 0)
         self.tank = max(min(amount, self.left), 500)
-        self.reserve = max(min(RESERVE * amount, self.left - self.tank), 0) if reserve else 0
+        self.reserve = max(min(int(RESERVE * amount), self.left - self.tank), 0) if reserve else 0
         self.fuel = self.tank + self.reserve
         self.floor = 0
 

@@ -198,12 +198,13 @@ def merge(worlds: list[World], limit: int = WORLDS, lost: Callable[[World], None
 
 def spread(worlds: list[World], limit: int) -> list[World]:
     """Some of these: of each way to leave the block at least one, those that freeze most, else far apart."""
-    ways: dict[object, list[World]] = {}
+    ways: dict[tuple[Flow, tuple[int, ...]], list[World]] = {}
     for world in worlds:
         ways.setdefault((world.flow, world.stack), []).append(world)
     kept: list[World] = []
-    for alike in ways.values():
-        share = max(1, limit * len(alike) // len(worlds))
+    going_on = sum(world.flow is not Flow.RAISE for world in worlds) or 1
+    for (flow, _), alike in ways.items():
+        share = 1 if flow is Flow.RAISE else min(len(alike), max(1, limit * len(alike) // going_on))
         alike.sort(key=thawed)
         kept += [alike[at * len(alike) // share] for at in range(share)]
     return kept
