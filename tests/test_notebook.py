@@ -93,3 +93,22 @@ def test_broken_notebooks_say_so(text: str) -> None:
 def test_kernel_language_is_named() -> None:
     with pytest.raises(ForeignKernel, match="julia"):
         program(json.dumps({"cells": [], "metadata": {"language_info": {"name": "julia"}}}))
+
+
+def test_a_notebook_saved_as_a_script_keeps_its_magics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "# -*- coding: utf-8 -*-",
+        "!pip install torch",
+        "%matplotlib inline",
+        "from torchvision import models",
+        "found = !ls",
+        "model = models.resnet18(pretrained=True)",
+        "for p in model.parameters():",
+        "    p.requires_grads = False",
+    ]
+    (tmp_path / "colab.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "broken.py").write_text("!ls\nif True print(1)\nx.requires_grad = 1\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    found = [(f.site.path, f.rule, f.site.line) for f in check([Path(".")], Config()).findings]
+    assert ("colab.py", "misspelled-requires-grad", 8) in found
+    assert [f[:2] for f in found if f[0] == "broken.py"] == [("broken.py", "syntax-error")]

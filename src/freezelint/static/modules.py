@@ -18,6 +18,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.finding import Finding, Site
+from freezelint.static.notebook import without_magics
 from freezelint.static.project import Source, read
 
 PARSED_KEPT = 1_000_000  # characters of source whose trees are kept; a tree takes about 200 bytes a character
@@ -103,7 +104,13 @@ def parse(source: Source, file: Path) -> Module:
     """The module of a source; libcst.ParserSyntaxError when it is no Python 3, RecursionError when it is too deep."""
     if _depth(source.text) > DEEPEST:
         raise RecursionError
-    tree = cst.parse_module(source.text)
+    try:
+        tree = cst.parse_module(source.text)
+    except cst.ParserSyntaxError:
+        blanked = without_magics(source.text)
+        if blanked is None:
+            raise
+        tree = cst.parse_module(blanked)
     module = Module(source.path, file, source.text, tree)
     _bind(module, tree.body)
     return module

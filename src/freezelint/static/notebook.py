@@ -102,6 +102,15 @@ def _python(source: str) -> list[str]:
     return blanked if _parses("\n".join(blanked)) else [""] * len(lines)
 
 
+def without_magics(text: str) -> str | None:
+    """A notebook that was saved as a script, which keeps its magics and shell lines, as Python; None if it is not."""
+    lines = text.split("\n")
+    if not any(line.startswith(("!", "%")) for line in lines):
+        return None
+    blanked = "\n".join(_ASSIGNED.sub(r"\1None", _MAGIC.sub(r"\1pass", line)) for line in lines)
+    return blanked if _parses(blanked) else None
+
+
 def _parses(text: str) -> bool:
     # ast only scouts here: whether a cell is Python at all is asked before the whole is parsed by libcst.
     try:
