@@ -28,6 +28,7 @@ from freezelint.static.attributes import head_of
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import harmless
+from freezelint.static.subscripts import item
 from freezelint.static.values import (
     NONE,
     Cls,
@@ -529,6 +530,9 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
         words = strings(args.pos[0], world)
         if words is not None:
             return [(Sym((name, owner, words)), world)]
+    if name == "get" and not known and 1 <= len(args.pos) <= 2 and isinstance(args.pos[0], Const):
+        if isinstance(args.pos[0].value, str):  # the option that `owner["name"]` is
+            return [(item(it, owner, args.pos[0], node, world), world)]
     if name in ("lower", "upper", "strip") and not args.pos:
         return [(Sym(("text", name, owner), f"{owner.text}.{name}()"), world)]
     if isinstance(owner.key, tuple) and owner.key[0] == "groups" and name in ("append", "extend"):
