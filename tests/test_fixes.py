@@ -143,6 +143,168 @@ def test_what_changes_training_is_asked_for(before: str, after: str, folder: Pat
     assert mended(text, unsafe=True).decode() == text.replace(before, after)
 
 
+RESNET = """\
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+model = resnet18(weights="DEFAULT")
+"""
+LOOP = """\
+for epoch in range(9):
+    loss = model(torch.randn(4, 3, 64, 64)).sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+FROZEN = """\
+for p in model.parameters():
+    p.requires_grad = False
+model.eval()
+model.fc = nn.Linear(512, 10)
+"""
+BUILT = "optimizer = torch.optim.SGD(filter(lambda p: p.requires_grad, model.parameters()), lr=0.1)\n"
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        (
+            "    if epoch == 3:\n        model.layer4.requires_grad_(True)  # why\n        x = 1\n",
+            "    if epoch == 3:\n        model.layer4.requires_grad_(True)  # why\n"
+            '        optimizer.add_param_group({"params": model.layer4.parameters()})\n        x = 1\n',
+        ),
+        (
+            "    if epoch == 3:\n        for p in model.layer4.parameters():\n            p.requires_grad = True\n",
+            "    if epoch == 3:\n        for p in model.layer4.parameters():\n            p.requires_grad = True\n"
+            '        optimizer.add_param_group({"params": model.layer4.parameters()})\n',
+        ),
+        ("    if epoch > 3:\n        model.layer4.requires_grad_(True)\n", ""),  # in every epoch that follows
+        ("    if epoch == 3:\n        model.requires_grad_(True)\n", ""),  # the head is held
+        (
+            "    if epoch == 3:\n        for n, p in model.named_parameters():\n            if 'layer4' in n:\n"
+            "                p.requires_grad = True\n",
+            "",
+        ),
+    ],
+)
+def test_unfreeze_not_in_optimizer(before: str, after: str, folder: Path) -> None:
+    start, rest = LOOP.split("\n", 1)
+    text = RESNET + FROZEN + BUILT + f"{start}\n{before}{rest}"
+    slug = "unfreeze-not-in-optimizer"
+    assert mended(text, unsafe=True, select=slug).decode() == text.replace(before, after or before)
+    assert slug in {finding.rule for finding in api.check([Path("main.py")], Config()).findings} or after
+
+
+def test_unfreeze_in_a_method_of_the_class_that_has_the_optimizer(folder: Path) -> None:
+    head = """\
+import torch
+from torchvision.models import resnet18
+
+
+class Trainer:
+    def __init__(self):
+        self.model = resnet18(weights="DEFAULT")
+        self.model.layer4.requires_grad_(False)
+        self.optimizer = torch.optim.SGD([p for p in self.model.parameters() if p.requires_grad], lr=0.1)
+
+    def unfreeze(self):
+        self.model.layer4.requires_grad_(True)
+"""
+    tail = """\
+
+    def fit(self):
+        for epoch in range(9):
+            if epoch == 3:
+                self.unfreeze()
+            loss = self.model(torch.randn(4, 3, 64, 64)).sum()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+
+Trainer().fit()
+"""
+    added = '        self.optimizer.add_param_group({"params": self.model.layer4.parameters()})\n'
+    made = mended(head + tail, unsafe=True, select="unfreeze-not-in-optimizer").decode()
+    assert made == head + added + tail
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_eval_overridden_by_train(newline: str, folder: Path) -> None:
+    text = textwrap.dedent("""\
+        import torch
+        from torch import nn
+
+        backbone = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten())
+        model = nn.Sequential(backbone, nn.Linear(8 * 36, 2))
+        for p in backbone.parameters():
+            p.requires_grad = False
+        backbone.eval()
+        optimizer = torch.optim.SGD(model[1].parameters(), lr=0.1)
+        for epoch in range(3):
+        \tmodel.train()  # every epoch
+        \tloss = model(torch.randn(4, 3, 8, 8)).sum()
+        \toptimizer.zero_grad()
+        \tloss.backward()
+        \toptimizer.step()
+        """).replace("\n", newline)
+    after = text.replace("# every epoch", f"# every epoch{newline}\tbackbone.eval()")
+    assert mended(text, unsafe=True).decode() == after
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        (
+            "# how fast\noptimizer = torch.optim.SGD(\n    model.parameters(), lr=0.1\n)  # why\n"
+            "model.fc = nn.Linear(512, 10)\n",
+            "model.fc = nn.Linear(512, 10)\n"
+            "# how fast\noptimizer = torch.optim.SGD(\n    model.parameters(), lr=0.1\n)  # why\n",
+        ),
+        (
+            "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+            "optimizer.zero_grad()\n"
+            "model.fc = nn.Linear(512, 10)\n",
+            "",
+        ),
+        (
+            "rate = 1\n"
+            "optimizer = torch.optim.SGD(model.parameters(), lr=rate)\n"
+            "rate = 2\n"
+            "model.fc = nn.Linear(512, 10)\n",
+            "",
+        ),
+    ],
+)
+def test_head_replaced_after_optimizer(before: str, after: str, folder: Path) -> None:
+    text = RESNET + before + LOOP
+    assert mended(text, unsafe=True).decode() == RESNET + (after or before) + LOOP
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("SGD(model.parameters(), lr=0.1)", "SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)"),
+        (
+            "SGD(\n    lr=0.1,\n    params=model.parameters(),  # all\n)",
+            "SGD(\n    lr=0.1,\n    params=[p for p in model.parameters() if p.requires_grad],  # all\n)",
+        ),
+    ],
+)
+def test_optimizer_over_frozen(before: str, after: str, folder: Path) -> None:
+    head = f"{RESNET}{FROZEN}optimizer = torch.optim."
+    assert mended(f"{head}{before}\n{LOOP}", unsafe=True).decode() == f"{head}{after}\n{LOOP}"
+
+
+def test_a_freeze_that_works_at_last_may_lead_to_another_finding(folder: Path) -> None:
+    text = f"{RESNET}{FROZEN.replace('requires_', 'require_')}"
+    text += f"optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n{LOOP}"
+    (why,) = unfixed(text)
+    assert why.startswith("it would lead to optimizer-over-frozen in main.py:")
+    assert mended(text, select="misspelled-requires-grad").decode() == text.replace("require_", "requires_")
+
+
 RANDOM = """\
 import torch
 from torchvision.models import resnet18

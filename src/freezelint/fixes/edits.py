@@ -131,13 +131,9 @@ def _characters(text: str, token: Token) -> Iterator[tuple[str, int, int]]:
 
 def _encoded(new: str, text: str, tokens: Sequence[Token]) -> str:
     """New source as the inside of the strings of a cell: where lines are strings of their own, so is each new one."""
-    escaped = json.dumps(new, ensure_ascii=text.isascii())[1:-1]
-    if len(tokens) > 1 and "\n" in new:
-        if "\\" in new:  # one before an n would look like the end of a line
-            raise Clash("text that cannot be split into lines")
-        between = text[tokens[0].end : tokens[1].start]
-        escaped = escaped.replace("\\n", f'\\n"{between}"')
-    return escaped
+    between = f'"{text[tokens[0].end : tokens[1].start]}"' if len(tokens) > 1 else ""
+    lines = re.split("(?<=\n)", new)
+    return between.join(json.dumps(line, ensure_ascii=text.isascii())[1:-1] for line in lines)
 
 
 def _sources(text: str) -> list[list[Token]]:

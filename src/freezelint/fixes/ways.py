@@ -1,199 +1,49 @@
-"""The ways of mending: from a place in a parsed file to edits of its text. What fits no way has no fix.
-
-A way changes as little as it can: comments, spaces and line breaks around what it changes stay.
-"""
+"""From what a rule says of the mending to a fix: the ways there are, by name. What fits no way has no fix."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import libcst as cst
 
 from freezelint.finding import Edit, Fix
-from freezelint.fixes.view import Unfit, View, inside
+from freezelint.fixes import lines, words
+from freezelint.fixes.view import Unfit, View
 from freezelint.static.modules import Module, Place
 from freezelint.trace.repair import Repair
 
 Way = Callable[[View, Any, Repair], list[Edit]]
 
-WAYS: dict[str, Way] = {}
-
-
-def way(function: Way) -> Way:
-    WAYS[function.__name__.strip("_")] = function
-    return function
+WAYS: Mapping[str, Way] = {
+    way.__name__: way
+    for way in (
+        words.argument,
+        words.assign,
+        words.call,
+        words.mode,
+        words.return_self,
+        words.setter,
+        words.spell,
+        words.star,
+        lines.add_group,
+        lines.eval_again,
+        lines.move_below,
+        lines.only_trainable,
+    )
+}
 
 
 def mend(repair: Repair, site: object) -> Fix | None:
     """The fix that a rule describes for a place, None when it cannot be written there."""
-    place = repair.at if repair.at is not None else site
-    if not isinstance(place, Place):
+    if not isinstance(site, Place):
         return None
-    module: Module = place.module
+    module: Module = site.module
     try:
-        edits = WAYS[repair.how](View(module), place.node, repair)
+        edits = WAYS[repair.how](View(module), site.node, repair)
     except Unfit:
         return None
     return Fix("safe" if repair.safe else "unsafe", repair.message, tuple(edits))
-
-
-# Spelling and forgotten signs -----------------------------------------------------------------------------------------
-
-
-@way
-def spell(view: View, node: Any, repair: Repair) -> list[Edit]:
-    """Another name for the attribute that is written: `p.require_grad = ...`, `setattr(p, "require_grad", ...)`."""
-    if isinstance(node, cst.Call) and _is_setattr(node):
-        literal = node.args[1].value
-        if not isinstance(literal, cst.SimpleString):
-            raise Unfit
-        quoted = f"{literal.prefix}{literal.quote}{repair.text}{literal.quote}"
-        return [view.edit(view.start(literal), view.end(literal), quoted)]
-    return [view.name(_attribute(node).attr, repair.text)]
-
-
-@way
-def setter(view: View, node: Any, repair: Repair) -> list[Edit]:
-    """`m.requires_grad = x` and `setattr(m, "requires_grad", x)` become a call, of `text`, with x."""
-    if isinstance(node, cst.Call):
-        if not _is_setattr(node) or not isinstance(view.parent(node), cst.Expr):
-            raise Unfit
-        owner, value = node.args[0].value, node.args[2].value
-        if not isinstance(owner, (cst.Name, cst.Attribute, cst.Call, cst.Subscript)):
-            raise Unfit
-        return [view.whole(view.parent(node), _line(view, owner) + f".{repair.text}({_line(view, value)})")]
-    target, assign = _only_target(view, node)
-    return [view.whole(assign, f"{_named(view, target, repair.text)}({_argument(view, assign.value)})")]
-
-
-@way
-def mode(view: View, node: Any, repair: Repair) -> list[Edit]:
-    """`m.training = False` becomes a call of `text` without arguments."""
-    target, assign = _only_target(view, node)
-    return [view.whole(assign, f"{_named(view, target, repair.text)}()")]
-
-
-@way
-def call(view: View, node: Any, repair: Repair) -> list[Edit]:
-    """The parentheses of a method that is named."""
-    if not isinstance(node, cst.Attribute):
-        raise Unfit
-    return [view.after(node, "()")]
-
-
-@way
-def assign(view: View, node: Any, repair: Repair) -> list[Edit]:
-    """`a == b` as a statement becomes `a = b`."""
-    if not isinstance(node, cst.Comparison) or node.lpar or len(node.comparisons) != 1:
-        raise Unfit
-    if not isinstance(view.parent(node), cst.Expr) or not isinstance(node.left, cst.Attribute) or node.left.lpar:
-        raise Unfit
-    operator = node.comparisons[0].operator
-    start = view.end(node.left)
-    gap = view.between(start, view.start(node.comparisons[0].comparator))
-    sign = "==" if isinstance(operator, cst.Equal) else "is"
-    if not gap.strip(" \t\\\n(").startswith(sign) or "#" in gap:
-        raise Unfit
-    line = start[0] + gap[: gap.index(sign)].count("\n")
-    first = gap[: gap.index(sign)]
-    column = start[1] + len(first) if "\n" not in first else len(first.rpartition("\n")[2]) + 1
-    return [view.edit((line, column), (line, column + len(sign)), "=")]
-
-
-@way
-def argument(view: View, node: Any, repair: Repair) -> list[Edit]:
-    """`text` between the empty parentheses of a call."""
-    if not isinstance(node, cst.Call) or node.args or node.lpar:
-        raise Unfit
-    line, column = view.end(node)
-    return [view.edit((line, column - 1), (line, column - 1), repair.text)]
-
-
-@way
-def star(view: View, node: Any, repair: Repair) -> list[Edit]:
-    """A star before the item `text` of the list that a call is given."""
-    if not isinstance(node, cst.Call):
-        raise Unfit
-    found = []
-    for given in node.args:
-        if isinstance(given.value, (cst.List, cst.Tuple)):
-            for element in given.value.elements:
-                if type(element) is cst.Element and _flat(view, element.value) == repair.text:
-                    found.append(element.value)
-    if len(found) != 1 or found[0].lpar:
-        raise Unfit
-    return [view.before(found[0], "*")]
-
-
-@way
-def return_self(view: View, node: Any, repair: Repair) -> list[Edit]:
-    """`return self` at the end of a method that returns nothing anywhere."""
-    function = view.parent(node)
-    if not isinstance(function, cst.FunctionDef) or not function.params.params or function.asynchronous:
-        raise Unfit
-    if any(isinstance(one, (cst.Return, cst.Yield)) for one in inside(function.body)):
-        raise Unfit
-    code = f"return {function.params.params[0].name.value}"
-    if isinstance(function.body, cst.SimpleStatementSuite):
-        return [view.after(function.body.body[-1], f"; {code}")]
-    body: Any = function.body
-    last = body.body[-1]
-    if isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], cst.Raise):
-        raise Unfit
-    first = view.start(body.body[0])[0]
-    return [view.below_line(view.last_line(body), view.indent(first) + code)]
-
-
-# What ways have in common ---------------------------------------------------------------------------------------------
-
-
-def _is_setattr(node: cst.Call) -> bool:
-    plain = all(arg.keyword is None and not arg.star for arg in node.args)
-    return isinstance(node.func, cst.Name) and node.func.value == "setattr" and len(node.args) == 3 and plain
-
-
-def _attribute(node: Any) -> cst.Attribute:
-    """The attribute that a place writes."""
-    target = node.target if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else node
-    target = target.func if isinstance(target, cst.Call) else target
-    if not isinstance(target, cst.Attribute):
-        raise Unfit
-    return target
-
-
-def _only_target(view: View, node: Any) -> tuple[cst.Attribute, Any]:
-    """The attribute of an assignment to nothing else, and the assignment."""
-    target, parent = _attribute(node), view.parent(node)
-    if not isinstance(node, cst.AssignTarget) or not isinstance(parent, cst.Assign) or len(parent.targets) != 1:
-        raise Unfit
-    if target.lpar:
-        raise Unfit
-    return target, parent
-
-
-def _named(view: View, target: cst.Attribute, name: str) -> str:
-    """The code of an attribute, as it is written, with another name."""
-    return view.code(target.with_changes(attr=cst.Name(name)))
-
-
-def _argument(view: View, value: cst.BaseExpression) -> str:
-    """A value as the only argument of a call."""
-    if isinstance(value, (cst.Tuple, cst.Yield)):
-        raise Unfit
-    return view.code(value)
-
-
-def _line(view: View, node: cst.CSTNode) -> str:
-    """The code of a node that stands on one line, without a comment."""
-    code = view.code(node)
-    if "\n" in code or "\r" in code or "#" in code:
-        raise Unfit
-    return code
-
-
-def _flat(view: View, node: cst.CSTNode) -> str:
-    return " ".join(view.code(node).split())
 
 
 def readable(text: str) -> bool:

@@ -10,8 +10,8 @@ from typing import Any
 class Repair:
     """A way to mend a fault.
 
-    `how` is one of the ways in `fixes/ways.py`. `at` is the place to change, the fault's own unless told; `beside` is
-    what else has to be looked at, such as where the optimizer is built; `text` is what goes there, where that differs.
+    `how` is one of the ways in `fixes/ways.py`. It starts from the place of the fault; `beside` is what else has to be
+    looked at, such as where the optimizer is built, and `text` is what is to be written, where that differs.
     A repair is `safe` when the program then means what it evidently meant, and nothing else of it changes.
     """
 
@@ -19,5 +19,4 @@ class Repair:
     message: str
     safe: bool = True
     text: str = ""
-    at: Any = None
     beside: Any = None

@@ -57,6 +57,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import WARNING, rule
 from freezelint.trace.events import Backward, End, SetMode, SetRequiresGrad
 from freezelint.trace.regions import Part
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.state import Pass
 from freezelint.trace.tri import YES
@@ -75,6 +76,7 @@ def check(run: Run, event: Backward | End) -> Iterator[Fault]:
                 switched.site,
                 f"train() puts {name(region)} back in train mode: the eval() that stilled its {matters} is undone",
                 (*frozen, Note(stilled.site, "put in eval mode here", each=True)),
+                repair=Repair("eval_again", "repeat the eval() after it", safe=False, beside=stilled.site),
             )
         else:
             until = "this model" if switched.by == "supposed" else "the model, which the framework calls"

@@ -49,6 +49,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import ReplaceSubmodule, Step
 from freezelint.trace.regions import leaves
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Note, Run, grouped, name_is
 from freezelint.trace.tri import NO, YES
 
@@ -70,4 +71,5 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
                     Note(optimizer.built.site, f"{optimizer.label} is built here, over the old layer"),
                     Note(event.site, "this step leaves the new layer as it is"),
                 ),
+                repair=Repair("move_below", "build the optimizer after it", safe=False, beside=optimizer.built.site),
             )

@@ -57,6 +57,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import INFO, WARNING, rule
 from freezelint.trace.events import End, SetRequiresGrad
 from freezelint.trace.regions import leaves
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name_is
 from freezelint.trace.tri import NO, YES
 
@@ -90,5 +91,6 @@ def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
                 f"{name_is(region)} frozen and never unfrozen, but handed to {optimizer.label}, {cost}",
                 (Note(freeze.site, "frozen here"),),
                 WARNING if harm else None,
+                repair=Repair("only_trainable", "hand over what requires grad", safe=False),
             )
             break

@@ -58,6 +58,8 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import Step
+from freezelint.trace.regions import leaves
+from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Note, Run, name_is
 
 
@@ -65,6 +67,9 @@ from freezelint.trace.run import Fault, Note, Run, name_is
 def check(run: Run, event: Step) -> Iterator[Fault]:
     for woke, region, optimizer in run.woken_beside(event):
         what = "with what required grad by then" if optimizer.filtered else "without it"
+        # A parameter that some optimizer holds may not be given to it again.
+        whole = set(leaves(woke.region)) == set(leaves(region)) and not any(part.is_bare for part in region)
+        added = Repair("add_group", "give it to the optimizer", safe=False, beside=optimizer.built.site)
         yield Fault(
             woke.site,
             f"{name_is(region)} unfrozen here, but held by no optimizer: gradients come, the weights never move",
@@ -73,4 +78,5 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
                 *run.way_to(woke),
                 Note(event.site, "this step leaves it as it is"),
             ),
+            repair=added if whole else None,
         )
