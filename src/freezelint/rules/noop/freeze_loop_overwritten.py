@@ -51,7 +51,7 @@ from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name_is
 from freezelint.trace.tri import YES
 
 
-@rule(on=(SetRequiresGrad, BuildOptimizer, End), severity=ERROR, sides="static")
+@rule(on=(SetRequiresGrad, BuildOptimizer, End), severity=ERROR)
 def check(run: Run, event: SetRequiresGrad | BuildOptimizer | End) -> Iterator[Fault | Excuse]:
     if not isinstance(event, SetRequiresGrad):
         # A freeze that lasts in any world is not in vain: the line that undoes it stands behind a test.

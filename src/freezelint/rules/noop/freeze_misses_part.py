@@ -54,7 +54,7 @@ from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=Step, severity=WARNING, sides="static")
+@rule(on=Step, severity=WARNING)
 def check(run: Run, event: Step) -> Iterator[Fault]:
     weights = [part for part in run.known_parts() if part.is_weight and run.flag(part) is NO]
     for froze, region in grouped(weights, lambda part: run.last(SetRequiresGrad, part)):
