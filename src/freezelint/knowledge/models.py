@@ -134,3 +134,30 @@ TRAITS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("mixer", "no", "no"),
     ),
 }
+
+
+# Whose class an Auto class takes for a checkpoint of this name (without its owner), in the order in which they are tried.
+CHECKPOINTS: tuple[tuple[str, str], ...] = (
+    ("xlm-roberta-", "XLMRoberta"),
+    ("chinese-roberta-", "Bert"),  # trained with RoBERTa's recipe, saved as BERT
+    ("roberta-", "Roberta"),
+    ("codebert-base", "Roberta"),
+    ("distilbert-", "DistilBert"),
+    ("albert-", "Albert"),
+    ("electra-", "Electra"),
+    ("deberta-v2-", "DebertaV2"),
+    ("deberta-v3-", "DebertaV2"),
+    ("deberta-", "Deberta"),
+    ("biobert", "Bert"),
+    ("bio_clinicalbert", "Bert"),
+    ("scibert", "Bert"),
+    ("finbert", "Bert"),
+    ("legal-bert-", "Bert"),
+    ("chinese-bert-", "Bert"),
+    ("bert-", "Bert"),
+    ("gpt2", "GPT2"),
+    ("bart-", "Bart"),
+    ("t5-", "T5"),
+    ("flan-t5-", "T5"),
+    ("vit-", "ViT"),
+)

@@ -209,9 +209,18 @@ def conclude(
         groups.setdefault((one.rule.slug, one.fault.site), []).append(one)
     return [
         _finding(group, endings, mend)
-        for (_, site), group in groups.items()
-        if not any((other, site) in groups for other in group[0].rule.yields_to)
+        for group in groups.values()
+        if not any(_same_story(group, groups[key]) for key in groups if key[0] in group[0].rule.yields_to)
     ]
+
+
+def _same_story(group: list[Found], other: list[Found]) -> bool:
+    """Whether the place that one finding blames is part of the other's story: one cause is told once."""
+    first, second = (
+        {one.fault.site, *(note.site for note in one.fault.related)} | ({one.fault.about} - {None})
+        for one in (group[0], other[0])
+    )
+    return group[0].fault.site in second or other[0].fault.site in first
 
 
 def _reached(what: object, reached: Set[object]) -> bool:

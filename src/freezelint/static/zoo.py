@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from freezelint.knowledge.models import FAMILIES, TRAITS
+from freezelint.knowledge.models import CHECKPOINTS, FAMILIES, TRAITS
 from freezelint.knowledge.rows import FamilyRow
 from freezelint.knowledge.zoo import Architecture, architecture, family_traits
 from freezelint.static import branches
@@ -35,6 +35,12 @@ def build(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) 
                 for wanted, after in branches.named(it, given if given is not None else NONE, node, world)
             ]
         wanted = _called(row, name)
+        if wanted is not None and wanted.startswith("Auto"):
+            given = args.get(0, "pretrained_model_name_or_path")
+            return [
+                (_model(it, row, name, _auto(wanted, checkpoint) or wanted, args, node, after), after)
+                for checkpoint, after in branches.named(it, given if given is not None else NONE, node, world)
+            ]
         if wanted is not None:
             return [(_model(it, row, name, wanted, args, node, world), world)]
     return None
@@ -51,6 +57,22 @@ def _called(row: FamilyRow, name: str) -> str | None:
         return ""
     # Builders are lower case; `ResNet(...)` and helpers such as `create_feature_extractor` are not listed.
     return last if last == "*" or _listed(row.library, last) else None
+
+
+def _auto(auto: str, checkpoint: str) -> str:
+    """The class that an Auto class takes for a checkpoint; "" when its name does not say."""
+    last = checkpoint.rpartition("/")[2].lower()
+    purpose = auto.removeprefix("Auto").removeprefix("Model")
+    for start, stem in CHECKPOINTS:
+        if last.startswith(start):
+            for ending in (
+                purpose or "Model",
+                "LMHeadModel" if purpose == "ForCausalLM" else "ForConditionalGeneration",
+            ):
+                if architecture("transformers", stem + ending) is not None:
+                    return stem + ending
+            return ""
+    return ""
 
 
 def _listed(library: str, name: str) -> bool:

@@ -81,8 +81,8 @@ def check(run: Run, event: Backward | Step) -> Iterator[Fault]:
     ]
     for swap in swaps:
         froze = _frozen_for_nothing(run, swap)
-        new = [part for part in leaves(swap.new) if part.has("params") is YES]
-        if froze is None or not new or not all(part in trained and _as_made(run, part) for part in new):
+        new = [part for part in leaves(swap.new) if part.has("params") is YES and part in trained]
+        if froze is None or not new or not all(_as_made(run, part) for part in new):
             continue
         yield Fault(
             swap.site,
@@ -92,15 +92,17 @@ def check(run: Run, event: Backward | Step) -> Iterator[Fault]:
 
 
 def _frozen_for_nothing(run: Run, swap: Rebind | ReplaceSubmodule) -> SetRequiresGrad | None:
-    """The freeze of exactly what was replaced, by something of the same kind, before anything used it."""
+    """The freeze of what was replaced (of a part, of all of it), by something of the same kind, before anything used it."""
     old: Region = frozenset(part for part in leaves(swap.old) if part.has("params") is not NO)
     new: Region = frozenset(part for part in leaves(swap.new) if part.has("params") is not NO)
     kinds = [{made.kind if (made := run.origin(part)) else "" for part in side} for side in (old, new)]
-    freezes = {run.last(SetRequiresGrad, part) for part in old}
+    freezes = {event for part in old if (event := run.last(SetRequiresGrad, part))}
     froze = freezes.pop() if len(freezes) == 1 else None
     if froze is None or kinds[0] != kinds[1] or "" in kinds[0] or "Parameter" in kinds[0]:
         return None
-    if run.frozen(old) != leaves(old) or not set(leaves(froze.region)) <= set(leaves(swap.old)):
+    if isinstance(swap, ReplaceSubmodule) and run.frozen(old) != leaves(old):
+        return None  # of a part that was frozen here and there, the rest was meant to train
+    if not set(leaves(froze.region)) <= set(leaves(swap.old)):
         return None
     if isinstance(swap, Rebind) and swap.turn != froze.turn:
         return None  # something out of view may have trained it

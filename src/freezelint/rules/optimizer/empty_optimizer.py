@@ -59,7 +59,11 @@ from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name_is
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=(BuildOptimizer, Backward, Step, SetRequiresGrad), severity=ERROR)
+@rule(
+    on=(BuildOptimizer, Backward, Step, SetRequiresGrad),
+    severity=ERROR,
+    yields_to=("adapter-not-trainable", "head-frozen", "kbit-prepare-after-peft"),
+)
 def check(run: Run, event: BuildOptimizer | Backward | Step | SetRequiresGrad) -> Iterator[Fault | Excuse]:
     if isinstance(event, SetRequiresGrad):  # a freeze of stages, or of one half of a GAN's step
         awake = [o for o in run.optimizers if event.to is not NO and not o.region.isdisjoint(_around(event.region))]

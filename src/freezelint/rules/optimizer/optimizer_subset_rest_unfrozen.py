@@ -57,7 +57,7 @@ from freezelint.trace.run import Fault, Note, Run, name
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=Step, severity=WARNING, yields_to=("empty-optimizer",))
+@rule(on=Step, severity=WARNING, yields_to=("empty-optimizer", "params-list-of-generator"))
 def check(run: Run, event: Step) -> Iterator[Fault]:
     optimizer = run.optimizer(event.optimizer)
     if optimizer is None or optimizer.complete is not YES:
