@@ -303,6 +303,9 @@ def test_a_freeze_that_works_at_last_may_lead_to_another_finding(folder: Path) -
     (why,) = unfixed(text)
     assert why.startswith("it would lead to optimizer-over-frozen in main.py:")
     assert mended(text, select="misspelled-requires-grad").decode() == text.replace("require_", "requires_")
+    filtered = "[p for p in model.parameters() if p.requires_grad]"
+    after = text.replace("require_", "requires_").replace("SGD(model.parameters()", f"SGD({filtered}")
+    assert mended(text, unsafe=True).decode() == after, "together they are right"
 
 
 RANDOM = """\
@@ -389,6 +392,33 @@ def test_encoding_newlines_and_the_last_line_stay(newline: str, mark: str, end: 
     before = (mark + TRAIN + "        super().train(mode)" + end).replace("\n", newline)
     after = (mark + TRAIN + "        super().train(mode)\n        return self" + end).replace("\n", newline)
     assert mended(before.encode(encoding)) == after.encode(encoding)
+
+
+def test_what_cannot_be_written_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Path("main.py")
+    file.write_bytes(f"# coding: utf-7\n{NET}model.eval\nx = 1+AGE-\n".encode("ascii"))
+    made = mending.plan(api.check([file], Config()), Config())
+    assert [why for _, why in made.left] == ["its encoding, utf-7, would not give back the same bytes"]
+    file.write_text(f"{NET}model.eval\n")
+    made = mending.plan(api.check([file], Config()), Config())
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert made.write() == [] and [why for _, why in made.left] == ["the file is read-only"]
+    monkeypatch.undo()
+    monkeypatch.chdir(file.absolute().parent)
+    file.unlink()
+    assert made.write() == []
+
+
+def test_a_fix_of_several_edits_in_one_line(folder: Path) -> None:
+    text = f"{NET}a, b = model[0].weight, model[0].bias\na.require_grad = b.require_grad = False\n"
+    assert mended(text).decode() == text.replace("require_", "requires_")
+
+
+def test_two_files_are_mended_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("one.py", "two.py"):
+        Path(name).write_text(f"{NET}model.eval\nmodel[0].requires_grad = False\n")
+    assert run([".", "--fix"]) == 0
+    assert "4 findings fixed in 2 files" in capsys.readouterr().err
 
 
 def test_form_feeds_and_tabs(folder: Path) -> None:

@@ -213,6 +213,14 @@ def test_the_comment_that_suppresses(project: Path) -> None:
             )
         )
         titles = {action.title: action for action in actions or [] if isinstance(action, lsp.CodeAction)}
+        fix = titles["spell it `requires_grad`"]
+        assert fix.is_preferred and fix.edit is not None and fix.edit.changes is not None
+        [spelled] = fix.edit.changes[editor.uri("model.py")]
+        assert (spelled.new_text, spelled.range.start.character, spelled.range.end.character) == (
+            "requires_grad",
+            18,
+            30,
+        )
         edit = titles["suppress misspelled-requires-grad here"].edit
         assert edit is not None and edit.changes is not None
         [change] = edit.changes[editor.uri("model.py")]

@@ -188,7 +188,7 @@ class Editor:
             if finding.rule in NOTICES or where.end < params.range.start or params.range.end < where.start:
                 continue
             diagnostic = self._diagnostic(finding)
-            if finding.fix is not None:
+            if finding.fix is not None and finding.site.cell is None:
                 safe = finding.fix.applicability == "safe"
                 title = finding.fix.message if safe else f"{finding.fix.message} (changes training)"
                 edit = self._workspace_edit(finding.fix.edits)

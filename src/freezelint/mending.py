@@ -23,6 +23,7 @@ from freezelint.report.base import Report, place
 from freezelint.static.project import Source, decode, opened
 
 SAFE = "safe"
+MOST_STEPS = 3  # of fixes that one fix asks for
 CHANGED = "the file has changed since it was read"
 
 Key = tuple[str, str, int | None, int]  # rule, path, cell, line
@@ -127,6 +128,9 @@ def plan(report: Report, config: Settings, *, unsafe: bool = False) -> Plan:
 
 class _Planner:
     def __init__(self, report: Report, config: Settings, unsafe: bool) -> None:
+        from freezelint.static.imports import Graph
+
+        self.graph = Graph()
         self.config = config
         self.unsafe = unsafe
         self.made = Plan()
@@ -163,10 +167,8 @@ class _Planner:
 
     def _scope(self, path: str) -> list[Path]:
         """A file, and those among the checked ones that lead to it."""
-        from freezelint.static.imports import Graph
-
         real = os.path.realpath(path)
-        above = Graph().importers(map(Path, self.checked), [Path(real)])
+        above = self.graph.importers(map(Path, self.checked), [Path(real)])
         return [Path(path), *(Path(self.checked[str(file)]) for file in above if str(file) in self.checked)]
 
     def _mend(self, path: str, scope: Sequence[Path]) -> bool:
@@ -195,25 +197,40 @@ class _Planner:
     def _try(
         self, path: str, scope: Sequence[Path], group: Sequence[Finding], before: Sequence[Finding]
     ) -> tuple[list[Finding] | None, str]:
-        """The findings once these fixes are made, or why they are not."""
+        """The findings once these fixes are made, or why they are not.
+
+        What a fix leads to is mended along with it, where that can be done: a filter for an optimizer that is given
+        parameters which are frozen at last.
+        """
+        draft, why = self.made.drafts[path], ""
+        steps: list[list[Edit]] = []
+        todo = list(group)
+        while len(steps) < MOST_STEPS:
+            steps.append([edit for finding in todo if finding.fix for edit in finding.fix.edits])
+            try:
+                draft = self._edited(draft, steps[-1])
+            except Unwritable as error:
+                return None, why or str(error)
+            after = self._findings(scope, {path: draft})
+            reason, added = _worse(group, steps, before, after)
+            if not reason:
+                self.made.drafts[path] = draft
+                return after, ""
+            why, todo = why or reason, _apart(added)
+            if not added or len(todo) < len(added) or any(f.site.path != path or not self._open(f) for f in added):
+                break
+        return None, why
+
+    @staticmethod
+    def _edited(draft: Draft, edits: Sequence[Edit]) -> Draft:
         from freezelint.fixes.ways import readable
 
-        draft = self.made.drafts[path]
-        edits = [edit for finding in group if finding.fix for edit in finding.fix.edits]
         if any((edit.cell, line) in draft.guarded for edit in edits for line in _lines(edit)):
-            return None, "a suppression comment stands there"
-        try:
-            new = draft.after(edits)
-            if not readable(new.source.text):
-                return None, "the file would be no valid Python"
-        except Unwritable as error:
-            return None, str(error)
-        after = self._findings(scope, {path: new})
-        worse = _worse(group, edits, before, after)
-        if worse:
-            return None, worse
-        self.made.drafts[path] = new
-        return after, ""
+            raise Unwritable("a suppression comment stands there")
+        new = draft.after(edits)
+        if not readable(new.source.text):
+            raise Unwritable("the file would be no valid Python")
+        return new
 
     def _findings(self, scope: Sequence[Path], other: dict[str, Draft]) -> list[Finding]:
         drafts = self.made.drafts | other
@@ -256,21 +273,28 @@ def _apart(findings: Iterable[Finding]) -> list[Finding]:
     return chosen
 
 
-def _worse(group: Sequence[Finding], edits: Sequence[Edit], before: Iterable[Finding], after: Iterable[Finding]) -> str:
-    """Why the fixes of a group are not made, by what is found with them; empty when all is well."""
+def _worse(
+    group: Sequence[Finding], steps: Sequence[Sequence[Edit]], before: Iterable[Finding], after: Iterable[Finding]
+) -> tuple[str, list[Finding]]:
+    """Why the fixes of a group are not made, and what they lead to; empty when all is well."""
+    added = []
     there = Counter(map(_key, before))
     left: Counter[Key] = Counter()
     told = {key for finding in before for key in _story(finding)}
     for finding in after:
         rule, path, cell, line = _key(finding)
-        key = (rule, path, cell, _line_before(edits, path, cell, line))
+        for edits in reversed(steps):
+            line = _line_before(edits, path, cell, line)
+        key = (rule, path, cell, line)
         left[key] += 1
         if key not in told or (left[key] > there[key] and there[key]):
-            return f"it would lead to {finding.rule} in {place(finding.site)}: {finding.message}"
+            added.append(finding)
+    if added:
+        return f"it would lead to {added[0].rule} in {place(added[0].site)}: {added[0].message}", added
     for key, number in Counter(map(_key, group)).items():
         if left[key] > there[key] - number:
-            return "the finding would stay"
-    return ""
+            return "the finding would stay", []
+    return "", []
 
 
 def _story(finding: Finding) -> Iterator[Key]:

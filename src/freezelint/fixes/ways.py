@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import libcst as cst
@@ -34,13 +35,19 @@ WAYS: Mapping[str, Way] = {
 }
 
 
+@lru_cache(maxsize=2)
+def _view(module: Module) -> View:
+    """The findings of a file come one after the other."""
+    return View(module)
+
+
 def mend(repair: Repair, site: object) -> Fix | None:
     """The fix that a rule describes for a place, None when it cannot be written there."""
     if not isinstance(site, Place):
         return None
     module: Module = site.module
     try:
-        edits = WAYS[repair.how](View(module), site.node, repair)
+        edits = WAYS[repair.how](_view(module), site.node, repair)
     except Unfit:
         return None
     return Fix("safe" if repair.safe else "unsafe", repair.message, tuple(edits))

@@ -83,7 +83,7 @@ def _result(finding: Finding, name: str, index: int, aside: Suppressed | None) -
         flow = [{"location": _location(step), "executionOrder": number} for number, step in enumerate(steps, 1)]
         result["codeFlows"] = [{"threadFlows": [{"locations": flow}]}]
         result["relatedLocations"] = [{"id": n, **_location(step)} for n, step in enumerate(finding.related, 1)]
-    if finding.fix is not None:
+    if finding.fix is not None and finding.site.cell is None:  # a region of a cell is none of the notebook's file
         result["fixes"] = [_fix(finding.fix)]
     properties = {"when": finding.when, "confirm": finding.confirm, "cell": finding.site.cell}
     result["properties"] = {key: value for key, value in properties.items() if value not in (None, "")}
