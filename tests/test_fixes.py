@@ -396,7 +396,7 @@ def test_encoding_newlines_and_the_last_line_stay(newline: str, mark: str, end: 
 
 def test_what_cannot_be_written_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = Path("main.py")
-    file.write_bytes(f"# coding: utf-7\n{NET}model.eval\nx = 1+AGE-\n".encode("ascii"))
+    file.write_bytes(f"# coding: utf-7\n{NET}model.eval\n# +AGE-\n".encode("ascii"))
     made = mending.plan(api.check([file], Config()), Config())
     assert [why for _, why in made.left] == ["its encoding, utf-7, would not give back the same bytes"]
     file.write_text(f"{NET}model.eval\n")
