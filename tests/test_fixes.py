@@ -401,10 +401,9 @@ def test_what_cannot_be_written_is_told(folder: Path, monkeypatch: pytest.Monkey
     assert [why for _, why in made.left] == ["its encoding, utf-7, would not give back the same bytes"]
     file.write_text(f"{NET}model.eval\n")
     made = mending.plan(api.check([file], Config()), Config())
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert made.write() == [] and [why for _, why in made.left] == ["the file is read-only"]
-    monkeypatch.undo()
-    monkeypatch.chdir(file.absolute().parent)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", lambda path, mode: False)
+        assert made.write() == [] and [why for _, why in made.left] == ["the file is read-only"]
     file.unlink()
     assert made.write() == []
 
