@@ -136,7 +136,7 @@ TRAITS: dict[str, tuple[tuple[str, str, str], ...]] = {
 }
 
 
-# Whose class an Auto class takes for a checkpoint of this name (without its owner), in the order in which they are tried.
+# Whose class an Auto class takes for a checkpoint whose name, without its owner, starts so; the first counts.
 CHECKPOINTS: tuple[tuple[str, str], ...] = (
     ("xlm-roberta-", "XLMRoberta"),
     ("chinese-roberta-", "Bert"),  # trained with RoBERTa's recipe, saved as BERT

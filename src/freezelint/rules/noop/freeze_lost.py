@@ -92,7 +92,7 @@ def check(run: Run, event: Backward | Step) -> Iterator[Fault]:
 
 
 def _frozen_for_nothing(run: Run, swap: Rebind | ReplaceSubmodule) -> SetRequiresGrad | None:
-    """The freeze of what was replaced (of a part, of all of it), by something of the same kind, before anything used it."""
+    """The freeze of what was replaced, or of a part of it, by something of the same kind before anything used it."""
     old: Region = frozenset(part for part in leaves(swap.old) if part.has("params") is not NO)
     new: Region = frozenset(part for part in leaves(swap.new) if part.has("params") is not NO)
     kinds = [{made.kind if (made := run.origin(part)) else "" for part in side} for side in (old, new)]
