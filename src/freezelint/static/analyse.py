@@ -211,6 +211,7 @@ def conclude(
         _finding(group, endings, mend)
         for group in groups.values()
         if not any(_same_story(group, groups[key]) for key in groups if key[0] in group[0].rule.yields_to)
+        and not all(any(assumption.stray for assumption in one.assumed.values()) for one in group)
     ]
 
 

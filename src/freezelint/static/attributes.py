@@ -360,13 +360,13 @@ def named_like(members: Members, name: str) -> Members:
     return tuple((view, p) for view, part in members for p in part.split(test, view)[0])
 
 
-def missing(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: World) -> None:
+def missing(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: World) -> bool:
     """Tell the rules of an attribute that a known model does not have, where that is not provided for."""
     record = world.heap.get(owner.serial) if isinstance(owner, Obj) and not owner.path else None
     if it.guarded or not isinstance(record, Instance) or record.part is None or not record.part.layers:
-        return
+        return False
     if name in record.attrs or name not in HEADS or any(k.split(".")[0] == name for k in record.part.layers):
-        return
+        return False
     _, head_name, kind = head_of(record, world)
     if head_name:
         from freezelint.static.evaluate import source
@@ -377,6 +377,7 @@ def missing(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: 
                 site=it.place(node), lap=it.lap(world), name=name, text=source(it, node), kind=kind, head_name=head_name
             ),
         )
+    return bool(head_name)
 
 
 def head_of(record: Instance, world: World) -> tuple[Region, str, str]:
@@ -387,6 +388,8 @@ def head_of(record: Instance, world: World) -> tuple[Region, str, str]:
     name = row.name.rpartition(".")[2]
     for key, assumption in world.assumed.items():
         words = branches.words_of(key) if assumption.truth else ()
+        if any(w in HEADS for w in words):
+            return frozenset(), "", ""  # the program asked which head there is
         if any(architecture_like(w) for w in words) and not any(w.lower() in name or name in w.lower() for w in words):
             return frozenset(), "", ""  # an `else` that built this model need not go with that test
     return frozenset(record.part.at(row.head)), row.head, name

@@ -100,7 +100,7 @@ def _attempt(
     it.entry += 1
     it.scope = Scope(module)
     it.running, it.callers = [], []
-    it.guarded = 0
+    it.guarded = it.caught = 0
     try:
         for world in start(World()):  # type: ignore[operator]
             if world.flow is not Flow.RAISE:

@@ -153,8 +153,9 @@ def _concatenated(it: Interpreter, node: cst.ConcatenatedString, world: World) -
 def _attribute(it: Interpreter, node: cst.Attribute, world: World) -> Outcomes:
     done: Outcomes = []
     for owner, after in evaluate(it, node.value, world):
-        if node.attr.value in attributes.HEADS:
-            attributes.missing(it, owner, node.attr.value, node, after)
+        if node.attr.value in attributes.HEADS and attributes.missing(it, owner, node.attr.value, node, after):
+            done.append((unknown(node), after))  # it raises: nothing that comes of it is worth a second word
+            continue
         done += attributes.get(it, owner, node.attr.value, node, after)
     return done
 

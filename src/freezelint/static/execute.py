@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import libcst as cst
@@ -343,13 +344,18 @@ def _global(it: Interpreter, node: cst.Global, world: World) -> list[World]:
 
 
 def _assert(it: Interpreter, node: cst.Assert, world: World) -> list[World]:
-    return [after for _, after in evaluate(it, node.test, world)]
+    """What a false assertion ends, as `else: assert False` ends a program with a wrong option, never trains."""
+    after = [after for _, after in evaluate(it, node.test, world)]
+    if isinstance(node.test, cst.Name) and node.test.value == "False":
+        for one in after:
+            one.flow = Flow.RAISE
+    return after
 
 
 # Compound statements -------------------------------------------------------------------------------------------------
 
 
-def _if(it: Interpreter, node: cst.If, world: World) -> list[World]:
+def _if(it: Interpreter, node: cst.If, world: World, chained: bool = False) -> list[World]:
     done: list[World] = []
     cases = branches.split(it, node.test, world)
     for case in cases:
@@ -363,8 +369,18 @@ def _if(it: Interpreter, node: cst.If, world: World) -> list[World]:
         elif node.orelse is not None:
             done += _else(it, node.orelse, case.world)
         else:
+            if chained:
+                _stray(it, node.test, case.world)
             done.append(case.world)
     return done
+
+
+def _stray(it: Interpreter, test: cst.BaseExpression, world: World) -> None:
+    """Mark the world of an option that has no name in `if ... elif ...`: no user of the program goes there."""
+    here = it.place(test)
+    for key, assumption in world.assumed.items():
+        if assumption.at == here and not assumption.truth and branches.words_of(key):
+            world.assumed[key] = replace(assumption, stray=True)
 
 
 SUPPOSED_FUEL = 500  # for a branch that is only looked at for its excuses
@@ -391,7 +407,7 @@ def _suppose(it: Interpreter, body: cst.BaseSuite, world: World) -> None:
 
 
 def _else(it: Interpreter, node: cst.If | cst.Else, world: World) -> list[World]:
-    return _if(it, node, world) if isinstance(node, cst.If) else block(it, node.body.body, [world])
+    return _if(it, node, world, chained=True) if isinstance(node, cst.If) else block(it, node.body.body, [world])
 
 
 def _both(it: Interpreter, node: cst.If, case: branches.Case) -> list[World]:
@@ -481,7 +497,9 @@ def _try(it: Interpreter, node: cst.Try, world: World) -> list[World]:
             aside = before.fork()
             if handler.name is not None:
                 assign(it, handler.name.name, Sym(("error", id(handler))), handler, aside)
+            it.caught += 1
             caught = block(it, handler.body.body, [aside])
+            it.caught -= 1
             if not failed:
                 worlds = caught
     if node.orelse is not None:

@@ -125,6 +125,7 @@ class Interpreter:
     left: int = FILE_FUEL
     unused: cst.CSTNode | None = None  # the call that is a statement, whose value nobody takes
     guarded: int = 0  # `try` blocks around what runs now
+    caught: int = 0  # `except` blocks around it
     assigning: cst.BaseExpression | None = None  # what stands right of the `=` that runs now
     turns: int = 0  # calls of code out of view so far
     sources: dict[Part, Region] = field(default_factory=dict)  # what a new parameter was made of

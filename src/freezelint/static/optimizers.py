@@ -93,6 +93,7 @@ def _rates(given: Value | None, default: Value | None, count: int, world: World)
 
 _ASKS = re.compile(
     r"grad\w*\b[^\n]*\bNone\b|requires_grad|\bif\s+(not\s+)?[\w.]*\bgrad\b|hasattr|getattr|super\(\)\.step"
+    r"|\b(\w+) *= *[\w.]*\.grad\b.*\s*if\s+(not\s+)?\2\b"
 )
 
 

@@ -73,9 +73,13 @@ def trains(text: str) -> bool:
     return any(word in text for word in ("backward", "training_step", ".fit(", "Trainer(", ".train()"))
 
 
+# `train(model, ...)` at the top level: a program without the usual guard
+_STARTS = re.compile(r"^(?:[\w, \t.]+=[ \t]*)?(?:\w+\.)*(?:train|fit|fine_?tune)\w*\(", re.MULTILINE)
+
+
 def is_script(text: str) -> bool:
     """Whether a file is a program, which may bring together what matters elsewhere."""
-    return "__main__" in text
+    return "__main__" in text or _STARTS.search(text) is not None
 
 
 class Segments:

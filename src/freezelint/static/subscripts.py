@@ -55,6 +55,8 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
             and -len(record.items) <= index < len(record.items)
         ):
             found = record.items[index]
+            if isinstance(found, Elem) and found.what == "name":
+                return Sym(("item", owner, key))  # one of the names that a loop has left in a list
             return found if not isinstance(found, Params) or found.single else some(found, f"[{index}]")
         if isinstance(record, Items) and len(record.items) == 1 and isinstance(record.items[0], (Tensor, Params)):
             found = record.items[0]

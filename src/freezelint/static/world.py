@@ -66,6 +66,7 @@ class Assumption:
     text: str
     shown: bool = True  # the outcome of the test as it is written; `truth` is that of its positive form
     at: Any = None
+    stray: bool = False  # the last of a chain of names without `else`: whatever none of them means
 
 
 class World:

@@ -153,7 +153,9 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
         return True
     if isinstance(owner, Elem) and owner.what == "module":
         region = frozenset(p for _, p in world.elements.get(owner.loop, ()))
-        wrote(it, "module", "requires_grad", value, node, world, region=region)
+        # In an `except` it is what could not be treated as a module: a parameter among modules.
+        surely = UNSURE if it.caught else YES
+        wrote(it, "module", "requires_grad", value, node, world, region=region, surely=surely)
         return True
     if isinstance(owner, Obj):
         module = it.as_module(owner, world)
@@ -165,6 +167,8 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
         region = it.region(owner, world)
         if surely is UNSURE and _used_as_module(it, _written_on(node)):
             surely = YES
+        if it.caught:
+            surely = UNSURE
         if surely is UNSURE:
             it.emit(world, ev.SetRequiresGrad(site=it.place(node), lap=it.lap(world), to=UNSURE, region=region))
         own = _has_own(it, owner, "requires_grad", world)

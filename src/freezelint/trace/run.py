@@ -436,6 +436,12 @@ class Run:
         """The leaves that a forward ran."""
         return leaves(ran.event.region)
 
+    def flagged_unrun(self, region: Region) -> list[ev.WroteAttribute]:
+        """Writes to the `training` flag of modules in a region that nothing has run since."""
+        ran = max((one.at for one in self.state.passes.values()), default=-1)
+        facts = [fact for part in leaves(region) if (fact := find(self.state.flagged, part)) is not None]
+        return list(dict.fromkeys(f.event for f in facts if f.at > ran and isinstance(f.event, ev.WroteAttribute)))
+
     def stilled_by_setting(self, part: Part) -> ev.WroteAttribute | None:
         """Where a BatchNorm's momentum became 0, or it was told not to track statistics; None when neither holds."""
         fact = find(self.state.settings, part)
@@ -646,7 +652,7 @@ def name(region: Iterable[Part]) -> str:
     return describe(region, quote="`")
 
 
-def name_is(region: Iterable[Part]) -> str:
+def name_is(region: Iterable[Part], one: str = "is", more: str = "are") -> str:
     """A region with its verb: "`model.fc` is", "4 parts of `model` are"."""
     words = name(region)
-    return f"{words} are" if words[0].isdigit() or " and " in words else f"{words} is"
+    return f"{words} {more if words[0].isdigit() or ' and ' in words else one}"

@@ -163,6 +163,7 @@ class State:
     gradient: Facts = field(default_factory=dict)  # parts a backward reached
     trained: Facts = field(default_factory=dict)  # parts trained in train mode, since their first such forward
     clipped: Facts = field(default_factory=dict, compare=False)
+    flagged: Facts = field(default_factory=dict, compare=False)  # parts whose module's `training` was written to
     zeroed: Facts = field(default_factory=dict, compare=False)  # parts whose gradients were dropped, or zeroed: NO
     zeroed_at: int = field(default=-1, compare=False)  # the moment when those of something unknown were
     cut: Facts = field(default_factory=dict)  # parts whose way to a loss was cut, with the Cut
@@ -244,6 +245,8 @@ def _set_mode(s: State, e: ev.SetMode) -> dict[str, Any]:
 def _wrote(s: State, e: ev.WroteAttribute) -> dict[str, Any]:
     if e.target == "module" and e.name == "train":
         return {"pinned": told(s.pinned, e.region, Fact(True, e, s.clock))}
+    if e.target == "module" and e.name == "training":
+        return {"flagged": told(s.flagged, e.region, Fact(e.value, e, s.clock))}
     if e.target == "module" and e.name in ("momentum", "track_running_stats"):
         return {"settings": told(s.settings, e.region, Fact((e.name, e.value), e, s.clock))}
     return {}
@@ -358,10 +361,14 @@ def _open(s: State, e: ev.OpenInputs) -> dict[str, Any]:
 
 def _forward(s: State, e: ev.Forward) -> dict[str, Any]:
     kept = dict(s.passes)
+    changes: dict[str, Any] = {}
     if len(kept) >= FORWARDS_KEPT:
-        del kept[next(iter(kept))]
+        gone = kept.pop(next(iter(kept)))
+        if gone.recording is not NO:  # a loss behind it may reach it all the same, and nobody will know
+            untouched = [leaf for leaf in _requiring(gone) if find(s.gradient, leaf) is None]
+            changes["gradient"] = told(s.gradient, untouched, Fact(UNSURE, gone.event, s.clock))
     kept[e.serial] = Pass(e, s.is_recording(), s.switched_off(), s.grad, s.mode, s.clock)
-    return {"passes": kept}
+    return {"passes": kept, **changes}
 
 
 def _backward(s: State, e: ev.Backward) -> dict[str, Any]:

@@ -54,9 +54,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from freezelint.trace.check import ERROR, WARNING, rule
+from freezelint.trace.check import ERROR, INFO, WARNING, rule
 from freezelint.trace.events import Backward, End
-from freezelint.trace.run import Fault, Note, Run, grouped, name
+from freezelint.trace.run import Fault, Note, Run, grouped, name_is
 
 
 @rule(on=End, severity=ERROR)
@@ -66,14 +66,16 @@ def check(run: Run, event: End) -> Iterator[Fault]:
             continue
         holder = run.holders(min(region, key=lambda part: part.serial))[0]
         loss = run.last(Backward)
+        # A pretrained backbone in the block is how many freeze one, and the optimizer passes it over.
+        as_is = WARNING if any(run.weights(part) == "unsure" for part in region) else INFO
         yield Fault(
             cut.site,
-            f"{name(region)} runs only under {cut.how}: no gradient arrives, and"
+            f"{name_is(region, 'runs', 'run')} only under {cut.how}: no gradient arrives, and"
             f" {holder.label} never moves what it holds of it",
             (
                 Note(holder.built.site, f"{holder.label} holds it since here"),
                 *((Note(loss.site, "this backward() does not reach it"),) if loss else ()),
             ),
-            severity=ERROR if run.meant(region) else WARNING,
+            severity=ERROR if run.meant(region) else as_is,
             unless=region,
         )

@@ -73,7 +73,7 @@ def check(run: Run, event: Backward | Step | LoadWeights) -> Iterator[Fault | Ex
     drifting = [part for part, ran in passes.items() if _drifts(run, part, ran) and not run.stilled(part, ran)]
     for (froze, switched, ran), region in grouped(drifting, lambda part: _story(run, part, passes[part])):
         forward = Note(ran.event.site, "this forward normalises by the batch and moves the running statistics")
-        still = "frozen" if froze else "held by no optimizer and runs without gradients"
+        still = "frozen" if froze else "held by no optimizer and without gradients"
         first = froze.site if froze else ran.event.site
         before = (Note(froze.site, "frozen here", each=True),) if froze else ()
         if switched is not None and switched.by == "train":

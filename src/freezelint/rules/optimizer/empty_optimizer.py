@@ -72,8 +72,9 @@ def check(run: Run, event: BuildOptimizer | Backward | Step | SetRequiresGrad) -
     if isinstance(event, BuildOptimizer):
         known = [part for part in run.known_parts() if part.has("params") is not NO]
         frozen = run.frozen(known)
-        nothing = event.complete is YES and not any(event.groups) and (event.filtered or frozen == known)
-        if nothing and frozen:
+        # A list that stayed empty: with one freeze of it all, not with several of which options choose.
+        nothing = event.filtered or (frozen == known and len(_freezes(run, frozen)) == 1)
+        if event.complete is YES and not any(event.groups) and nothing and frozen:
             yield Fault(
                 event.site,
                 f"{event.label} gets no parameters: nothing that requires grad is left, so it raises ValueError, or"
