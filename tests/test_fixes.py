@@ -6,16 +6,18 @@ import json
 import os
 import stat
 import textwrap
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+import casefile
 from freezelint import api, mending
 from freezelint.__main__ import run
 from freezelint.config import Config
 from freezelint.finding import Edit
 from freezelint.fixes import edits as editing
-from freezelint.fixes.ways import WAYS
+from freezelint.fixes.ways import WAYS, readable
 from freezelint.trace.check import all_rules
 
 NET = """\
@@ -381,6 +383,48 @@ def test_what_the_baseline_knows_is_left_alone(folder: Path, capsys: pytest.Capt
     assert Path("main.py").read_text() == text + "model[0].requires_grad_(False)\n"
 
 
+# The cases of the rules --------------------------------------------------------------------------------------------
+
+MENDED = (
+    "broken-train-override",
+    "head-replaced-after-optimizer",
+    "misspelled-requires-grad",
+    "mode-not-called",
+    "optimizer-over-frozen",
+    "params-list-of-generator",
+    "requires-grad-not-set",
+    "requires-grad-on-module",
+    "training-attr-assigned",
+    "unfreeze-not-in-optimizer",
+)
+
+
+@pytest.mark.parametrize("slug", MENDED)
+def test_the_cases_of_a_rule(slug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is fixed is found no longer, nothing else is found, every file is Python, and a second run does nothing."""
+    fixed = 0
+    for number, case in enumerate(casefile.read(Path(__file__).parent / "fixtures" / "rules" / f"{slug}.md")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        case.write(folder)
+        config = Config(extend_select=(slug,))
+        report = api.check([Path()], config)
+        if not any(finding.fix for finding in report.findings):
+            continue
+        plan = mending.plan(report, config, unsafe=True)
+        plan.write()
+        assert all(not draft.text or readable(draft.source.text) for draft in plan.drafts.values())
+        after = api.check([Path()], config)
+        left = Counter((finding.rule, finding.site.path) for finding in report.findings)
+        left.subtract((finding.rule, finding.site.path) for finding in plan.fixed)
+        found = Counter((finding.rule, finding.site.path) for finding in after.findings)
+        assert all(found[key] <= left[key] for key in found), case.title
+        assert not mending.plan(after, config, unsafe=True).changes, case.title
+        fixed += len(plan.fixed)
+    assert fixed, "no case of this rule is ever fixed"
+
+
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
@@ -558,3 +602,13 @@ def test_every_way_is_asked_for_by_a_rule() -> None:
     texts = "".join(file.read_text(encoding="utf-8") for file in folder.rglob("*.py"))
     for name in WAYS:
         assert f'"{name}"' in texts, f"no rule asks for {name}"
+
+
+def test_the_page_names_every_rule_that_has_a_fix() -> None:
+    root = Path(__file__).parent.parent
+    rules = {
+        file.stem for file in (root / "src/freezelint/rules").rglob("*.py") if "Repair(" in file.read_text("utf-8")
+    }
+    page = (root / "docs" / "fixes.md").read_text(encoding="utf-8")
+    named = {line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")} - {"rule", ""}
+    assert named == {stem.replace("_", "-") for stem in rules}

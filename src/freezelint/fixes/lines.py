@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +57,7 @@ def move_below(view: View, node: Any, repair: Repair) -> list[Edit]:
         raise Unfit
     used = {one.value for one in walk(line) if isinstance(one, cst.Name)}
     for statement in between:
-        if re.search(rf"(?<![\w.]){re.escape(name)}\b", view.code(statement)):
+        if any(isinstance(one, (cst.Name, cst.Attribute)) and view.code(one) == name for one in walk(statement)):
             raise Unfit  # a scheduler, say, that would have to move as well
         if used & set(_names_bound(statement)):
             raise Unfit
