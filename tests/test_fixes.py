@@ -346,6 +346,8 @@ def test_a_suppressed_line_is_left_alone(folder: Path) -> None:
     assert mended(text).decode() == text
     text = f"{NET}model.eval  # freezelint: ignore[requires-grad-on-module]\n"
     assert unfixed(text) == ["a suppression comment stands there"]
+    text = f"{NET}# freezelint: ignore[mode-not-called]\nmodel.eval\nmodel.eval\n"
+    assert unfixed(text) == [mending.SAME], "which of them is meant cannot be told by their text"
 
 
 def test_a_file_that_changed_is_left_alone(folder: Path) -> None:

@@ -24,6 +24,7 @@ from freezelint.static.project import Source, decode, opened
 
 SAFE = "safe"
 MOST_STEPS = 3  # of fixes that one fix asks for
+SAME = "an equal line is suppressed, or in the baseline"
 CHANGED = "the file has changed since it was read"
 
 Key = tuple[str, str, int | None, int]  # rule, path, cell, line
@@ -162,7 +163,9 @@ class _Planner:
         for path in paths:
             self.made.left += self.why[path].values()
         told = {finding.fingerprint for finding in (*self.made.fixed, *(finding for finding, _ in self.made.left))}
-        self.made.left += [(finding, CHANGED) for finding in self.wanted if finding.fingerprint not in told]
+        for finding in self.wanted:
+            if finding.fingerprint not in told:
+                self.made.left.append((finding, SAME if finding.fingerprint in self.known else CHANGED))
         return self.made
 
     def _scope(self, path: str) -> list[Path]:
