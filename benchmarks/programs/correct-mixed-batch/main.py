@@ -1,0 +1,27 @@
+"""The LSTM is told that the batch comes first."""
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(12, 16, batch_first=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+generator = torch.Generator().manual_seed(0)
+batches = [
+    (torch.randn(8, 5, 12, generator=generator), torch.randint(0, 3, (8,), generator=generator)) for _ in range(4)
+]
+net = Net()
+optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+for x, y in batches:
+    loss = nn.functional.cross_entropy(net(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
