@@ -496,7 +496,7 @@ def measure(tool: str, programs: dict[str, Path], bare: dict[str, Outcome]) -> R
             row.compared += 1
             plain = {"losses": bare[name].losses, **bare[name].state}
             with_it = {"losses": noted.losses, **noted.state}
-            if changed := [kind for kind in plain if plain[kind] != with_it[kind]]:
+            if changed := [kind for kind in plain if repr(plain[kind]) != repr(with_it[kind])]:  # nan is itself
                 row.effects[name] = changed
         said = ", ".join(check for check, _ in first[name].complaints)
         took = time.perf_counter() - began
@@ -621,7 +621,8 @@ before. *Faults found* counts what guardtower, torchtest2 and pytest-torch find 
 losses, weights, buffers, gradients, flags, modes, hooks and random numbers with those of the bare program at its end,
 where the program's batches do not come from the global generator. guardtower takes a step of its own with the user's
 model; pytest-torch is meant for tests, on a model that is thrown away: there such changes do no harm. torch-audit
-warns of speed, too. The counts are of two sets of programs, which are told apart below.
+warns of speed, too. What freezelint says of held-while-frozen is of the level info, and not counted. The counts are
+of two sets of programs, which are told apart below.
 """
 
 
