@@ -77,6 +77,7 @@ def _switch(
                 training=training,
                 by=by or name,
                 within=it.within,
+                via=it.callers[-1] if it.callers else None,
             ),
         )
     worlds = [world]

@@ -210,13 +210,14 @@ class SetMode(Event):
     """train()/eval() reached every module of `region`. `by`: train, eval, framework, attribute.
 
     `by` is "supposed" (static only) where a class stands alone and is looked at as a model that its user will train.
-    `within` is the function the line stands in.
+    `within` is the function the line stands in, `via` (static only: a run has a stack) the call of it.
     """
 
     region: Region
     training: Tri
     by: str = "train"
     within: str = ""
+    via: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

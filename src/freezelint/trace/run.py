@@ -527,10 +527,15 @@ class Run:
             return [state.passes[use.serial] for use in event.uses if use.serial in state.passes]
         return [ran for ran in state.passes.values() if ran.at >= state.step_at]
 
-    def trained(self, event: ev.Event) -> dict[Part, Pass]:
-        """Every leaf that ran for training, with the pass that ran it last: an inner pass tells more than the outer."""
+    def trained(self, event: ev.Event, recorded: bool = False) -> dict[Part, Pass]:
+        """Every leaf that ran for training, with the pass that ran it last: an inner pass tells more than the outer.
+
+        `recorded` leaves out the passes without a graph, such as a validation between a backward and its step.
+        """
         found: dict[Part, Pass] = {}
         for ran in sorted(self.training_passes(event), key=lambda ran: ran.at):
+            if recorded and ran.recording is NO:
+                continue
             found.update(dict.fromkeys(leaves(ran.event.region), ran))
         return found
 

@@ -363,7 +363,9 @@ def _forward(s: State, e: ev.Forward) -> dict[str, Any]:
     kept = dict(s.passes)
     changes: dict[str, Any] = {}
     if len(kept) >= FORWARDS_KEPT:
-        gone = kept.pop(next(iter(kept)))
+        # What ran without a graph goes first: a validation may be long, and no step goes back through it.
+        oldest = next((number for number, ran in kept.items() if ran.recording is NO), next(iter(kept)))
+        gone = kept.pop(oldest)
         if gone.recording is not NO:  # a loss behind it may reach it all the same, and nobody will know
             untouched = [leaf for leaf in _requiring(gone) if find(s.gradient, leaf) is None]
             changes["gradient"] = told(s.gradient, untouched, Fact(UNSURE, gone.event, s.clock))

@@ -64,7 +64,7 @@ def check(run: Run, event: Step | End) -> Iterator[Fault]:
     back = run.last(Backward)
     if back is None or (isinstance(event, End) and run.state.steps):
         return  # gradients that no step uses may be wanted for themselves; a program without any steps out of view
-    passes = {part: ran for part, ran in run.trained(back).items() if ran.recording is not NO}
+    passes = run.trained(back, recorded=True)
     tell = [part for part in passes if not (part.has("batchnorm") is NO and part.has("dropout") is NO)]
     tell = [part for part in tell if not run.frozen([part], during=passes[part])]
     if any(run.mode(part, during=passes[part]) is YES for part in tell):
@@ -78,6 +78,7 @@ def check(run: Run, event: Step | End) -> Iterator[Fault]:
                 " BatchNorm act as in evaluation",
                 (
                     Note(earlier.site, "trained in train mode here"),
+                    *((Note(switched.via, "called from here"),) if switched.via is not None else ()),
                     Note(passes[next(iter(region))].event.site, "trained in eval mode here"),
                 ),
             )
