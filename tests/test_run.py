@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Layer, Part
-from freezelint.trace.run import Run, called, cut_by, grouped, name
+from freezelint.trace.run import Fault, Note, Run, called, cut_by, grouped, name, same_story
 from freezelint.trace.show import show
 from freezelint.trace.tri import NO, UNSURE, YES
 from histories import (
@@ -381,3 +381,12 @@ def test_events_as_the_trace_prints_them() -> None:
         show(ev.End(site="x")): "End()",
     }
     assert list(lines) == list(lines.values())
+
+
+def test_two_faults_tell_one_story_when_one_blames_a_place_of_the_other() -> None:
+    frozen = Fault("freeze", "the head is frozen")
+    idle = Fault("build", "nothing is held", (Note("freeze", "frozen here"),))
+    elsewhere = Fault("load", "weights are ignored", (Note("build", "built here"),), about="other")
+    assert same_story(frozen, idle) and same_story(idle, frozen)
+    assert not same_story(frozen, elsewhere)
+    assert same_story(Fault("a:1", "x"), Fault("a:2", "y"), where=lambda site: site.partition(":")[0])

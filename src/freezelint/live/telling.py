@@ -367,11 +367,13 @@ class Teller:
     def findings(self, line_of: Callable[[Site], str] = lambda site: "") -> list[Finding]:
         """What the rules saw in this run: once for each cause, and not what a rule that tells more has told."""
         told = [seen for seen in self.faults if not self._withdrawn(seen)]
-        places = {(seen.rule.slug, seen.fault.site.path, seen.fault.site.line) for seen in told}
         return by_cause(
             _finding(seen, line_of)
             for seen in told
-            if not any((other, seen.fault.site.path, seen.fault.site.line) in places for other in seen.rule.yields_to)
+            if not any(
+                other.rule.slug in seen.rule.yields_to and asking.same_story(seen.fault, other.fault, _line)
+                for other in told
+            )
         )
 
     def _withdrawn(self, seen: Seen) -> bool:
@@ -382,6 +384,10 @@ class Teller:
             or (fault.about is not None and (slug, fault.about) in self.excused)
             or bool(fault.unless & self._reached)
         )
+
+
+def _line(site: Any) -> Any:
+    return (site.path, site.line) if isinstance(site, Site) else site
 
 
 def _finding(seen: Seen, line_of: Callable[[Site], str]) -> Finding:

@@ -26,6 +26,7 @@ from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part
 from freezelint.trace.repair import Repair
+from freezelint.trace.run import same_story
 
 Mend = Callable[[Repair, object], "Fix | None"]
 Reader = Callable[[Path], "Source | Finding"]
@@ -210,18 +211,11 @@ def conclude(
     return [
         _finding(group, endings, mend)
         for group in groups.values()
-        if not any(_same_story(group, groups[key]) for key in groups if key[0] in group[0].rule.yields_to)
+        if not any(
+            same_story(group[0].fault, groups[key][0].fault) for key in groups if key[0] in group[0].rule.yields_to
+        )
         and not all(any(assumption.stray for assumption in one.assumed.values()) for one in group)
     ]
-
-
-def _same_story(group: list[Found], other: list[Found]) -> bool:
-    """Whether the place that one finding blames is part of the other's story: one cause is told once."""
-    first, second = (
-        {one.fault.site, *(note.site for note in one.fault.related)} | ({one.fault.about} - {None})
-        for one in (group[0], other[0])
-    )
-    return group[0].fault.site in second or other[0].fault.site in first
 
 
 def _reached(what: object, reached: Set[object]) -> bool:

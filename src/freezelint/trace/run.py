@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -650,6 +650,15 @@ def grouped(parts: Iterable[Part], key: Any) -> Iterator[tuple[Any, Region]]:
             found.setdefault(value, []).append(part)
     for value, members in found.items():
         yield value, frozenset(members)
+
+
+def same_story(one: Fault, other: Fault, where: Callable[[Any], Any] = lambda site: site) -> bool:
+    """Whether the place that one fault blames is part of the other's story. `where` tells sites apart."""
+
+    def places(fault: Fault) -> set[Any]:
+        return {where(site) for site in (fault.site, fault.about, *(note.site for note in fault.related)) if site}
+
+    return where(one.site) in places(other) or where(other.site) in places(one)
 
 
 def name(region: Iterable[Part]) -> str:
