@@ -585,6 +585,10 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
         return [(args.pos[0], world)]
     if name == "setup" and args.pos:
         return [(Tuple(tuple(args.pos)) if len(args.pos) > 1 else args.pos[0], world)]
+    if name in ("clip_grad_norm_", "clip_grad_value_") and args.pos and isinstance(args.pos[0], Params):
+        from freezelint.static import library  # accelerate and its kin hand it on to torch
+
+        return library.call(it, f"torch.nn.utils.{name}", args, node, world)
     if name in _ONLY_USES and args.pos and not known:
         return [(Sym(("fresh", serial()), name), world)]
     if owner.kind:
