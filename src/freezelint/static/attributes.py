@@ -363,7 +363,7 @@ def named_like(members: Members, name: str) -> Members:
 def missing(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: World) -> bool:
     """Tell the rules of an attribute that a known model does not have, where that is not provided for."""
     record = world.heap.get(owner.serial) if isinstance(owner, Obj) and not owner.path else None
-    if it.guarded or not isinstance(record, Instance) or record.part is None or not record.part.layers:
+    if it.guarded or it.caught or not isinstance(record, Instance) or record.part is None or not record.part.layers:
         return False
     if name in record.attrs or name not in HEADS or any(k.split(".")[0] == name for k in record.part.layers):
         return False

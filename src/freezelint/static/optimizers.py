@@ -129,6 +129,10 @@ def groups_of(it: Interpreter, value: Value | None, node: cst.CSTNode, world: Wo
             if inner is None:
                 return Groups()
             groups = groups_of(it, inner, node, world)
+            if isinstance(inner, Params) and inner.iterator is not None:
+                # torch puts the list of what it took into the dictionary it was given, which can be given again.
+                kept = replace(inner, iterator=None)
+                world.heap[value.serial] = replace(record, items={**record.items, "params": kept})
             complete = both(groups.complete, UNSURE if record.more else YES)
             return replace(groups, regions=(groups.region,), complete=complete)
         if isinstance(record, Items):
