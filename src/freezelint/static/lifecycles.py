@@ -85,7 +85,7 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trai
                     if manual:
                         stepped.append(after)
                         continue
-                    _backward(it, loss, node, after)
+                    backward(it, loss, node, after)
                     for optimizer in optimizers:
                         it.emit(
                             after, ev.Step(site=it.place(node), lap=lap, optimizer=optimizer.serial, by="lightning")
@@ -124,8 +124,8 @@ def _came_in_eval(world: World, part: Part) -> bool:
     return fact is not None and fact.value is NO and isinstance(fact.event, ev.CreateModule)
 
 
-def _backward(it: Interpreter, loss: Value, node: cst.CSTNode, world: World) -> None:
-    """The backward that the framework calls on what `training_step` returned."""
+def backward(it: Interpreter, loss: Value, node: cst.CSTNode, world: World) -> None:
+    """The backward that a framework calls on the loss it was given."""
     known = isinstance(loss, Tensor) and bool(loss.uses)
     it.emit(
         world,

@@ -16,7 +16,7 @@ from freezelint.static.values import Cls, Const, Func, Instance, Items, Obj, Opt
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.run import Run
-from freezelint.trace.tri import NO, UNSURE
+from freezelint.trace.tri import NO
 
 
 def built(it: Interpreter, row: TrainerRow, name: str, args: Args, node: cst.CSTNode, world: World) -> Obj:
@@ -107,6 +107,8 @@ def transformers(it: Interpreter, owner: Obj, row: TrainerRow, node: cst.CSTNode
 
 
 def _train(it: Interpreter, owner: Obj, row: TrainerRow, module: Obj, node: cst.CSTNode, world: World) -> list[World]:
+    from freezelint.static import lifecycles
+
     module = _prepared(it, owner, row, module, node, world)
     running = [world]
     done: list[tuple[World, Opt | None]] = []
@@ -129,17 +131,7 @@ def _train(it: Interpreter, owner: Obj, row: TrainerRow, module: Obj, node: cst.
             stepped: list[World] = []
             for w in running:
                 for loss, after in _loss(it, owner, module, lap, node, w):
-                    known = isinstance(loss, Tensor) and bool(loss.uses)
-                    it.emit(
-                        after,
-                        ev.Backward(
-                            site=site,
-                            lap=lap,
-                            uses=loss.uses if isinstance(loss, Tensor) else frozenset(),
-                            complete=loss.complete if isinstance(loss, Tensor) and known else UNSURE,
-                            loose=isinstance(loss, Tensor) and loss.loose,
-                        ),
-                    )
+                    lifecycles.backward(it, loss, node, after)
                     if optimizer is not None:
                         it.emit(after, ev.Step(site=site, lap=lap, optimizer=optimizer.serial, by="transformers"))
                     it.emit(after, ev.ZeroGrad(site=site, lap=lap, region=it.region(module, after)))
