@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from freezelint.knowledge.rows import Arg, FamilyRow
 
 _NOT_MODELS = ("get_model_weights", "get_weight", "list_models", "feature_extraction")
@@ -37,6 +39,7 @@ FAMILIES: tuple[FamilyRow, ...] = (
     FamilyRow("transformers", "transformers.", strip=".from_pretrained", weights="yes", training=False),
     FamilyRow("transformers", "transformers.", strip=".from_config", weights="no"),
     FamilyRow("transformers", "transformers.", strip="._from_config", weights="no"),
+    FamilyRow("transformers", "transformers.", weights="", config=Arg(0, "config")),
     FamilyRow(
         "efficientnet",
         "efficientnet_pytorch.EfficientNet",
@@ -160,4 +163,19 @@ CHECKPOINTS: tuple[tuple[str, str], ...] = (
     ("t5-", "T5"),
     ("flan-t5-", "T5"),
     ("vit-", "ViT"),
+)
+
+# Checkpoints of plain pretraining, by their names without an owner: they hold no weights for the head of a task.
+BASES = re.compile(
+    r"bert-(base|large)-(multilingual-)?(un)?cased(-whole-word-masking)?|bert-base-(chinese|german-cased)"
+    r"|(distil|xlm-)?roberta-(base|large)|distilbert-base-(multilingual-|german-)?(un)?cased"
+    r"|albert-x{0,2}(base|large)-v[12]|electra-(small|base|large)-discriminator|m?deberta-v3-(xsmall|small|base|large)"
+    r"|deberta-(base|large|xlarge|v2-xx?large)|gpt2(-medium|-large|-xl)?|(graph)?codebert-base"
+    r"|scibert_scivocab_(un)?cased|bio_clinicalbert|biobert-v1\.1|biobert-base-cased-v1\.[0-2]"
+    r"|chinese-(roberta|bert)-wwm(-ext)?(-large)?|vit-(base|large|huge)-patch\d+-\d+-in21k"
+)
+NEW_HEADS = (
+    *(f"For{task}Classification" for task in ("Sequence", "Token", "Image", "Audio")),
+    "ForQuestionAnswering",
+    "ForMultipleChoice",
 )

@@ -23,6 +23,7 @@ _CONFIGS = (
 HEADS_OF_TASK: dict[str, tuple[str, ...]] = {
     "SEQ_CLS": ("classifier", "score"),
     "TOKEN_CLS": ("classifier", "score"),
+    "QUESTION_ANS": ("qa_outputs",),
 }
 
 # Settings that make more of the base model trainable than `modules_to_save` and the task type do, with their harmless

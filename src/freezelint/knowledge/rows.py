@@ -261,3 +261,4 @@ class FamilyRow(Row):
     weights: str = "no"
     training: bool = True
     strip: str = ""  # what follows the architecture in the name called, such as ".from_pretrained"
+    config: Arg | None = None  # the settings that a class takes: those made in view ask for no weights

@@ -42,5 +42,9 @@ ROWS: dict[str, Row] = {
     f"{METHODS_OF_MODELS}.enable_input_require_grads": InputsRow(),
     f"{METHODS_OF_MODELS}.add_adapter": AdapterRow(Arg(-1), Arg(0, "adapter_config"), prefix=""),
     f"{METHODS_OF_MODELS}.print_trainable_parameters": HarmlessRow(),
-    f"{METHODS_OF_MODELS}.push_to_hub": HarmlessRow(),
+    # The new embedding keeps the flag of the old one (measured on version 5.23).
+    **{
+        f"{METHODS_OF_MODELS}.{name}": HarmlessRow()
+        for name in ("push_to_hub", "resize_token_embeddings", "tie_weights")
+    },
 }

@@ -434,7 +434,7 @@ def select(
     flag_set: bool = False,
 ) -> None:
     """Tell the rules what a name test chose, where names were tested; `flag_set` when it decides about flags."""
-    test, negated_ = _name_test(cond)
+    test, negated_ = matching.joined(it, node) or _name_test(cond)
     if test is None:
         if flag_set:
             matching.tell_joined(it, members, node, world)
@@ -446,7 +446,9 @@ def select(
     chosen = any(part.names is None or part.names for _, part in yes)
     matched = YES if exact and chosen else UNSURE
     names = matching.all_names(members) if exact and not chosen else []
-    if names and not _open_ended(test, world):
+    if not exact and not _open_ended(test, world) and matching.refuted(test, members):
+        names, matched = matching.likely(it, members), NO
+    elif names and not _open_ended(test, world):
         # What an earlier branch took away counts: only a test that no name of the whole model passes matches nothing.
         matched = UNSURE if any(test.of_name(name) is not NO for name in names) else NO
     prefix = matching.hindering(it, test, members)
@@ -473,11 +475,7 @@ def _name_test(cond: Cond) -> tuple[Test | None, bool]:
     """The test of a condition that is a name test or the negation of one, and whether it is negated."""
     negated_ = cond.op == "not"
     inner = cond.args[0] if negated_ else cond
-    if (
-        inner.op == "test"
-        and inner.test is not None
-        and inner.test.kind in ("in", "startswith", "endswith", "equals", "regex")
-    ):
+    if inner.op == "test" and inner.test is not None and inner.test.kind in matching.OF_NAMES:
         return inner.test, negated_
     return None, False
 

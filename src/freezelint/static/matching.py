@@ -11,7 +11,7 @@ from freezelint.static.values import Members
 from freezelint.static.world import World
 from freezelint.trace import events as ev
 from freezelint.trace.regions import HEADS, Test
-from freezelint.trace.tri import UNSURE, YES
+from freezelint.trace.tri import NO, UNSURE, YES
 
 
 def all_names(members: Members) -> list[str]:
@@ -25,6 +25,17 @@ def all_names(members: Members) -> list[str]:
         own = [f"{where}.{p}".lstrip(".") for where, layer in (root.layers or {}).items() for p in layer.params]
         names.update((view.name(n), None) for n in own or sorted(root.names) if n == view.below or n.startswith(stem))
     return list(names)
+
+
+def refuted(test: Test, members: Members) -> bool:
+    """Whether surely no name of the models that these members are of passes, though not all of them are known."""
+    roots = {(view, part.root) for view, part in members}
+    return bool(roots) and all(
+        root.refutes(test, view)
+        if root.names is None
+        else all(test.of_name(view.name(name)) is NO for name in root.names)
+        for view, root in roots
+    )
 
 
 def example(test: Test, names: list[str]) -> str:
@@ -43,7 +54,7 @@ def strays(it: Interpreter, test: Test, members: Members, node: cst.CSTNode) -> 
     """
     from freezelint.static.evaluate import source
 
-    names = all_names(members) or _likely(it, members)
+    names = all_names(members) or likely(it, members)
     return tuple(_of_test(test, names, source(it, node))) if names else ()
 
 
@@ -67,6 +78,22 @@ def tell_joined(it: Interpreter, members: Members, node: cst.CSTNode, world: Wor
             it.emit(world, event)
 
 
+OF_NAMES = ("in", "startswith", "endswith", "equals", "regex")
+
+
+def joined(it: Interpreter, node: cst.CSTNode) -> tuple[Test, bool] | None:
+    """Tests of one kind that `or` joins, as one test of several words, and whether `not` stands before them."""
+    negated = isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not)
+    parts = _operands(node.expression if isinstance(node, cst.UnaryOperation) else node)
+    tests = [it.decided[id(part)] for part in parts if id(part) in it.decided]
+    if len(tests) < 2 or len(tests) < len(parts) or {test.kind for test in tests} - {tests[0].kind}:
+        return None
+    if tests[0].kind not in OF_NAMES:
+        return None
+    text = " or ".join(test.text for test in tests)
+    return Test(tests[0].kind, tuple(word for test in tests for word in test.args), text), negated
+
+
 def _operands(node: cst.CSTNode) -> list[cst.CSTNode]:
     """The tests that `or` joins."""
     if isinstance(node, cst.BooleanOperation) and isinstance(node.operator, cst.Or):
@@ -86,7 +113,7 @@ def _of_test(test: Test, names: list[str], text: str) -> list[str]:
     return list(found)
 
 
-def _likely(it: Interpreter, members: Members) -> list[str]:
+def likely(it: Interpreter, members: Members) -> list[str]:
     """The names of a library's model in its default size, where its true size is not known."""
     return [view.name(name) for view, part in members for name in it.likely.get(part.root, ()) if not view.below]
 

@@ -23,6 +23,7 @@ from freezelint.static import (
     modes,
     optimizers,
     trainers,
+    zoo,
 )
 from freezelint.static.attributes import head_of
 from freezelint.static.calls import Args
@@ -278,6 +279,8 @@ def _other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, w
         return [(NONE, world)]
     if name == "get_classifier" and not owner.path and (head := head_of(world.heap[owner.serial], world)[1]):
         return attributes.get(it, owner, head, node, world)
+    if name == "get_input_embeddings" and not owner.path and (path := zoo.embedding_of(world.heap[owner.serial])):
+        return attributes.get(it, owner, path, node, world)
     if name in UNWRAPS and owner.worn:
         return [(Obj(owner.serial, owner.path), world)]
     tensors = [v for v in calls.deep(args, world) if isinstance(v, Tensor)]

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
 import libcst as cst
 
-from freezelint.knowledge.models import CHECKPOINTS, FAMILIES, TRAITS
+from freezelint.knowledge.models import BASES, CHECKPOINTS, FAMILIES, NEW_HEADS, TRAITS
 from freezelint.knowledge.rows import FamilyRow
-from freezelint.knowledge.zoo import Architecture, architecture, family_traits
+from freezelint.knowledge.zoo import Architecture, architecture, family_traits, tops
 from freezelint.static import branches
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.values import NONE, Instance, Obj, Sym
+from freezelint.static.values import NONE, Const, Instance, Obj, Sym
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Part
+from freezelint.trace.regions import Layer, Part
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 # Whose checkpoints all have their output layer tied to the embedding, as far as they are in use.
 _ALWAYS_TIED = frozenset({"GPT2LMHeadModel", "BertForMaskedLM", "RobertaForMaskedLM", "DistilBertForMaskedLM"})
+WORDS = ("word_embeddings", "embed_tokens", "token_embedding", "wte", "shared", "word_embedding")  # of input ids
+FEWEST = 1000  # classes of the checkpoints that timm offers: a head for fewer is a new one
+_CONFIG = re.compile(r"transformers\.\w+Config\b")
 _SAID = {"yes": YES, "no": NO, "": UNSURE}
 
 
@@ -35,10 +42,10 @@ def build(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) 
                 for wanted, after in branches.named(it, given if given is not None else NONE, node, world)
             ]
         wanted = _called(row, name)
-        if wanted is not None and wanted.startswith("Auto"):
+        if wanted is not None and row.library == "transformers":
             given = args.get(0, "pretrained_model_name_or_path")
             return [
-                (_model(it, row, name, _auto(wanted, checkpoint) or wanted, args, node, after), after)
+                (_model(it, row, name, _auto(wanted, checkpoint) or wanted, args, node, after, checkpoint), after)
                 for checkpoint, after in branches.named(it, given if given is not None else NONE, node, world)
             ]
         if wanted is not None:
@@ -52,7 +59,7 @@ def _called(row: FamilyRow, name: str) -> str | None:
     if row.library == "transformers":
         if "Config" in last or "Tokenizer" in last or "Processor" in last or "FeatureExtractor" in last:
             return None
-        return last
+        return last if row.strip or architecture("transformers", last) is not None else None
     if last in ("*", ""):
         return ""
     # Builders are lower case; `ResNet(...)` and helpers such as `create_feature_extractor` are not listed.
@@ -60,7 +67,9 @@ def _called(row: FamilyRow, name: str) -> str | None:
 
 
 def _auto(auto: str, checkpoint: str) -> str:
-    """The class that an Auto class takes for a checkpoint; "" when its name does not say."""
+    """The class that an Auto class takes for a checkpoint; "" when its name does not say, or it is no Auto class."""
+    if not auto.startswith("Auto"):
+        return ""
     last = checkpoint.rpartition("/")[2].lower()
     purpose = auto.removeprefix("Auto").removeprefix("Model")
     for start, stem in CHECKPOINTS:
@@ -91,45 +100,87 @@ def _traits(library: str, name: str) -> tuple[Tri, Tri]:
     return UNSURE, UNSURE
 
 
-def _model(it: Interpreter, row: FamilyRow, called: str, name: str, args: Args, node: cst.Call, world: World) -> Obj:
+def _model(
+    it: Interpreter, row: FamilyRow, called: str, name: str, args: Args, node: cst.Call, world: World,
+    checkpoint: str = "",
+) -> Obj:  # fmt: skip
     known = architecture(row.library, name) if name else None
     number = serial()
     text = name or called.rpartition(".")[2]
     if known is not None and known.exact and not _features_only(args):
         part = Part(f"({text})", layers=known.layers)
     else:
-        batchnorm, dropout = _zoo_traits(known) if known is not None else _traits(row.library, name)
+        batchnorm, dropout = _zoo_traits(known.layers) if known is not None else _traits(row.library, name)
         part = Part(f"({text})", traits={"batchnorm": batchnorm, "dropout": dropout, "params": YES})
         if known is not None and text in _ALWAYS_TIED and "config" not in args.kw:
             it.tied[part] = (text, tuple(known.tied))
+        if row.library == "transformers" and "config" not in args.kw:
+            part.tops = tops(name)
         if known is not None and not _features_only(args):
             it.likely[part] = tuple(
                 f"{where}.{p}".lstrip(".") for where, layer in known.layers.items() for p in layer.params
             )
     record = Instance(text, part=part, row=known if known is not None and known.exact else None)
     world.heap[number] = record
-    it.emit(
-        world,
-        ev.CreateModule(
-            site=it.place(node),
-            lap=it.lap(world),
-            region=frozenset({part}),
-            kind=text,
-            whole=True,
-            pretrained=_pretrained(row, called, args, world),
-            training=Tri.of(row.training),
-            under=world.state.switched_off(),
-        ),
+    pretrained = _pretrained(row, called, args, world)
+    made = ev.CreateModule(
+        site=it.place(node),
+        lap=it.lap(world),
+        region=frozenset({part}),
+        kind=text,
+        whole=True,
+        pretrained=pretrained,
+        training=Tri.of(row.training),
+        under=world.state.switched_off(),
     )
+    it.emit(world, made)
+    if pretrained is YES and known is not None and _head_is_new(row, name, checkpoint, args):
+        head = _head(part, known, known.head if row.library == "timm" else known.head.partition(".")[0])
+        if head:
+            it.emit(world, replace(made, region=head, kind="head", whole=False, pretrained=NO, fresh=True))
     return Obj(number)
+
+
+def embedding_of(record: object) -> str:
+    """Where a transformers model keeps the embedding of its words, as far as every version of it says the same."""
+    found: set[str] = set()
+    for library in ("transformers", "transformers4"):
+        known = architecture(library, record.kind) if isinstance(record, Instance) and record.cls is None else None
+        words = (w for w, layer in known.layers.items() if layer.kind == "Embedding") if known is not None else ()
+        found.update(next(([w] for w in words if w.rpartition(".")[2] in WORDS), []))
+    return found.pop() if len(found) == 1 else ""
+
+
+def _head_is_new(row: FamilyRow, name: str, checkpoint: str, args: Args) -> bool:
+    """Whether the checkpoint surely holds no weights for the head that is asked for."""
+    if row.library == "timm":
+        classes = args.kw.get("num_classes")
+        return isinstance(classes, Const) and isinstance(classes.value, int) and 0 < classes.value < FEWEST
+    return name.endswith(NEW_HEADS) and BASES.fullmatch(checkpoint.rpartition("/")[2].lower()) is not None
+
+
+def _head(part: Part, known: Architecture, path: str) -> frozenset[Part]:
+    """The head of a model as a part of its own, whose layers are known even where the number of the others is not."""
+    found = frozenset(part.at(path)) if path else frozenset()
+    for rest in part.children:
+        if rest not in found:
+            others = {w: layer for w, layer in known.layers.items() if w != path and not w.startswith(f"{path}.")}
+            rest.traits = dict(zip(("batchnorm", "dropout"), _zoo_traits(others), strict=True)) | {"params": YES}
+    for head in found:
+        if head.layers is None:
+            head.layers = {
+                where: layer for where, layer in known.layers.items() if where == path or where.startswith(f"{path}.")
+            }
+            head.names = frozenset(f"{where}.{p}" for where, layer in head.layers.items() for p in layer.params)
+    return found
 
 
 def _features_only(args: Args) -> bool:
     return "features_only" in args.kw
 
 
-def _zoo_traits(known: Architecture) -> tuple[Tri, Tri]:
-    part = Part("", layers=known.layers)
+def _zoo_traits(layers: Mapping[str, Layer]) -> tuple[Tri, Tri]:
+    part = Part("", layers=layers)
     return part.has("batchnorm"), part.has("dropout")
 
 
@@ -137,6 +188,9 @@ def _pretrained(row: FamilyRow, called: str, args: Args, world: World) -> Tri:
     """Whether the call asks for trained weights."""
     if "checkpoint_path" in args.kw or ".detection." in called or ".segmentation." in called:
         return UNSURE  # a file of weights, or a backbone that comes with weights by default
+    if row.config is not None:
+        config = args.at(row.config)
+        return NO if isinstance(config, Sym) and _CONFIG.match(config.kind or config.text) else UNSURE
     asked: list[Tri] = []
     for arg in row.pretrained:
         value = args.at(arg)

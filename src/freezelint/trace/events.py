@@ -25,12 +25,14 @@ class Event:
 class CreateModule(Event):
     """A module came to be: trainable, and in train mode unless the library returns it otherwise.
 
-    `whole` when it is a model of a library that could have come with trained weights, no single layer.
+    `whole` when it is a model of a library that could have come with trained weights, no single layer; `fresh` when it
+    is the head of a pretrained one, for which its checkpoint holds no weights.
     """
 
     region: Region
     kind: str
     whole: bool = False
+    fresh: bool = False
     pretrained: Tri = UNSURE
     training: Tri = YES
     under: EnterGradMode | None = None  # what kept autograd from recording while it was built

@@ -134,6 +134,7 @@ class Part:
         "serial",
         "size",
         "tests",
+        "tops",
         "traits",
     )
 
@@ -161,6 +162,7 @@ class Part:
         )
         self.traits = dict(traits or {})
         self.tests = tests
+        self.tops: frozenset[str] = frozenset()  # the children of a root whose layers are not all known
         self.children: tuple[Part, ...] = ()
         self.size = 1
         if parent is not None:
@@ -297,6 +299,14 @@ class Part:
         base = self._untested
         return f"{self.label} ({text})" if len(self.tests) < 2 else f"{base.label} (..., {text})"
 
+    def refutes(self, test: Test, view: View) -> bool:
+        """Whether no name can pass a test, as far as the children of the model tell: what lies deeper may vary."""
+        tops = self.root.tops
+        if not tops or view.below or test.kind not in ("startswith", "equals"):
+            return False
+        stem = f"{view.prefix}." if view.prefix else ""
+        return not any(_may_begin(a, f"{stem}{top}.") for a in test.args for top in tops)
+
     # Splits ---------------------------------------------------------------------------------------------------------
 
     def at(self, path: str) -> tuple[Part, ...]:
@@ -361,6 +371,8 @@ class Part:
         if self.names is not None and test.kind != "opaque":
             passing = frozenset(n for n in self.names if test.of_name(view.name(n)) is YES)
             return self._halves(test, passing)
+        if self.refutes(test, view):
+            return (), (self,)
         inner = self.path if self.path and self.path != view.below else None
         known = test.of_prefix(view.name(inner) if inner is not None else view.prefix)
         if known is not UNSURE:
@@ -431,6 +443,11 @@ class Part:
         )
         self.children = (yes, no)
         return (yes,), (no,)
+
+
+def _may_begin(word: str, stem: str) -> bool:
+    """Whether a name below a child may begin with a word: one of the two begins with the other."""
+    return word.startswith(stem) or stem.startswith(word)
 
 
 Region = frozenset[Part]

@@ -333,6 +333,11 @@ class Run:
             return False
         return any(self.weights(other) in ("pretrained", "loaded") for other in whole)
 
+    def is_fresh(self, part: Part) -> bool:
+        """Whether a leaf belongs to the head of a pretrained model for which its checkpoint holds no weights."""
+        created = self.created(part)
+        return created is not None and created.fresh
+
     def made(self, part: Part) -> Any:
         """Where a leaf was made."""
         created = self.created(part)

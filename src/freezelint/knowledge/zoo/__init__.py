@@ -84,6 +84,17 @@ def architecture(library: str, name: str, pretrained: bool = True) -> Architectu
 
 
 @cache
+def tops(name: str) -> frozenset[str]:
+    """The children and bare parameters of a transformers model, in any version: settings add or drop what is below."""
+    found: set[str] = set()
+    for library in ("transformers", "transformers4"):
+        model = architecture(library, name)
+        if model is not None:
+            found.update(model.children, *(layer.params for where, layer in model.layers.items() if not where))
+    return frozenset(found)
+
+
+@cache
 def names(library: str) -> Collection[str]:
     """Every name that `architecture` knows of a library."""
     return frozenset(name for name in _shelf(library).models if not name.startswith("!"))

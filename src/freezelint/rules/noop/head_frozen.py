@@ -59,7 +59,7 @@ from freezelint.trace.tri import NO, YES
 def check(run: Run, event: Backward | Step | End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
     if isinstance(event, SetRequiresGrad):
         woken = run.frozen(event.region) if event.to is not NO else []
-        frozen = [part for part in woken if (joined := run.last(ReplaceSubmodule, part)) and joined.old]
+        frozen = [p for p in woken if run.is_fresh(p) or ((joined := run.last(ReplaceSubmodule, p)) and joined.old)]
         yield from (Excuse(froze.site) for froze, _ in grouped(frozen, lambda part: run.last(SetRequiresGrad, part)))
         return
     if not run.optimizers or (isinstance(event, End) and (event.whole is not YES or run.state.steps)):
@@ -82,3 +82,20 @@ def check(run: Run, event: Backward | Step | End | SetRequiresGrad) -> Iterator[
                     Note(event.site, "nothing has made it trainable until here"),
                 ),
             )
+    for made, fresh in grouped(run.known_parts(), lambda part: run.created(part) if run.is_fresh(part) else None):
+        head = [part for part in fresh if part.has("params") is not NO]
+        if run.frozen(head) != head or not all(run.weights(p) == "random" and run.since_start("grad", p) for p in head):
+            continue
+        if not isinstance(event, End) and not any(run.passes_over(frozenset((part,))) for part in head):
+            continue
+        for froze, region in grouped(head, lambda part: run.last(SetRequiresGrad, part)):
+            if froze.how != "framework":  # PEFT's own freeze is another rule's matter
+                yield Fault(
+                    froze.site,
+                    f"{name_is(region)} frozen here too, though it is new: the checkpoint holds no weights for it, and"
+                    " its random weights never train",
+                    (
+                        Note(made.site, "the model comes with a new head here"),
+                        Note(event.site, "nothing has made it trainable until here"),
+                    ),
+                )

@@ -73,7 +73,7 @@ def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
                 yield Excuse(optimizer.built.site)
             continue
         held = [leaf for group in optimizer.groups for leaf in leaves(group.region)]
-        frozen = [part for part in run.frozen(held) if part.has("params") is not NO and not part.is_bare]
+        frozen = [p for p in run.frozen(held) if p.has("params") is not NO and not p.is_bare and not p.may_be_empty]
         if not optimizer.stepped or not frozen or not any(run.flag(part) is YES for part in held):
             continue
         # Freezing what an optimizer holds already, after steps or in a later epoch, is another story.
