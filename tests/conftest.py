@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from freezelint.finding import Finding, Severity, Site
+from freezelint.static.checked import Checked
 from freezelint.static.project import Source
 from freezelint.trace import check as rulebook
 from freezelint.trace.check import Rule
@@ -35,10 +36,11 @@ RULES = {
 
 def analyse(
     sources: Iterable[Source], rules: dict[str, Rule], *, trace: Callable[[str], None] | None = None, **more: Any
-) -> list[Finding]:
+) -> list[Checked]:
     """A finding where a line says FAULT(slug), or FAULT(slug:lines) for one that spans several lines."""
-    findings = []
+    results = []
     for source in sources:
+        results.append(Checked(source.path))
         if trace is not None:
             trace(f"saw {source.path}")
         for number, line in enumerate(source.lines, 1):
@@ -49,8 +51,10 @@ def analyse(
                 if slug == "crash":
                     raise RuntimeError("the analyser fell over")
                 if slug in rules:
-                    findings.append(Finding(slug, rules[slug].severity, f"{slug} here", site, source_line=line))
-    return findings
+                    results[-1].findings.append(
+                        Finding(slug, rules[slug].severity, f"{slug} here", site, source_line=line)
+                    )
+    return results
 
 
 @pytest.fixture

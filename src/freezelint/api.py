@@ -19,6 +19,7 @@ from freezelint.finding import Finding, Severity, Site, by_cause, in_order, plac
 from freezelint.notices import INTERNAL_ERROR, NOTICES, UNUSED_SUPPRESSION
 from freezelint.pages import pages
 from freezelint.report.base import Report, Suppressed
+from freezelint.static.checked import Checked, together
 from freezelint.static.notebook import Cell, relocate
 from freezelint.static.project import Source, discover, display_path, read
 
@@ -34,12 +35,19 @@ REPORT_IT = "this is a fault of freezelint, please report it"
 
 @dataclass
 class Batch:
-    """What analysing some files gave: findings, and the suppression comments by file (also of files with none)."""
+    """What analysing some files gave, and the suppression comments by file (also of files with none)."""
 
-    findings: list[Finding] = field(default_factory=list)
+    results: list[Checked] = field(default_factory=list)
+    notices: list[Finding] = field(default_factory=list)  # of files that could not be checked
     comments: dict[str, suppress.Suppressions] = field(default_factory=dict)
     cells: dict[str, tuple[Cell, ...]] = field(default_factory=dict)  # of notebooks
-    excused: set[tuple[str, Site]] = field(default_factory=set)  # places that a rule looked at and found right
+
+    def add(self, other: Batch) -> None:
+        """Take in what analysing other files gave."""
+        self.results += other.results
+        self.notices += other.notices
+        self.comments |= other.comments
+        self.cells |= other.cells
 
 
 def _no_progress(number: int, total: int, file: Path) -> None:
@@ -107,7 +115,7 @@ def _analyse(
         nonlocal latest
         for reading in readings:
             if isinstance(reading, Finding):
-                batch.findings.append(reading)
+                batch.notices.append(reading)
                 batch.comments[reading.site.path] = suppress.NOTHING
             else:
                 latest = reading.path
@@ -124,12 +132,11 @@ def _analyse(
         from freezelint.fixes.ways import mend
         from freezelint.static.analyse import analyse
 
-        found = analyse(_chained(first, readable), rules, trace=trace, excused=batch.excused, mend=mend, read=look)
+        batch.results += analyse(_chained(first, readable), rules, trace=trace, mend=mend, read=look)
     except Exception as error:
-        found = [_internal_error(latest, error)]
+        batch.notices.append(_internal_error(latest, error))
         for _ in readable:  # files that were not reached still have to be readable
             pass
-    batch.findings.extend(found)
     return batch
 
 
@@ -147,11 +154,7 @@ def _in_processes(files: Sequence[Path], rules: Collection[str], jobs: int, prog
         pending = [(stretch, pool.submit(_analyse_files, stretch, tuple(rules))) for stretch in stretches]
         for number, (stretch, future) in enumerate(pending):
             progress(number * size + 1, len(files), stretch[0])
-            batch = _result(stretch, future)
-            whole.findings.extend(batch.findings)
-            whole.comments.update(batch.comments)
-            whole.cells.update(batch.cells)
-            whole.excused |= batch.excused
+            whole.add(_result(stretch, future))
     return whole
 
 
@@ -167,7 +170,7 @@ def _result(files: Sequence[Path], future: Future[Batch]) -> Batch:
     try:
         return future.result()
     except BrokenProcessPool as error:
-        return Batch([_internal_error(display_path(file), error) for file in files])
+        return Batch(notices=[_internal_error(display_path(file), error) for file in files])
 
 
 def _internal_error(path: str, error: Exception) -> Finding:
@@ -180,7 +183,8 @@ def _internal_error(path: str, error: Exception) -> Finding:
 def _report(batch: Batch, config: Settings, rules: dict[str, Rule], files: int, look: Reader = read) -> Report:
     checked = dict(batch.comments)
     # A file that was only followed through an import is spoken for by its own comments, too; and it may be excluded.
-    findings = [f for f in _once(batch.findings) if f.site.path in checked or not _excluded(f, config)]
+    found = _once([*batch.notices, *together(batch.results)])
+    findings = [f for f in found if f.site.path in checked or not _excluded(f, config)]
     followed = {f.site.path for f in findings} - checked.keys()
     comments = checked | {path: _comments_of(look(Path(path))) for path in followed}
     outcome = suppress.apply(findings, comments)
@@ -216,7 +220,7 @@ def _report(batch: Batch, config: Settings, rules: dict[str, Rule], files: int, 
         pages(rules),
         fails=lambda finding: finding.severity >= settings(finding).fail_on,
         checked=frozenset(checked),
-        excused=frozenset(batch.excused),
+        excused=frozenset(place for one in batch.results for place in one.excused),
     )
 
 
@@ -225,8 +229,20 @@ def _once(findings: Iterable[Finding]) -> list[Finding]:
     kept: dict[tuple[str, Site], Finding] = {}
     for finding in findings:
         key = (finding.rule, finding.site)
-        kept[key] = min(kept.get(key, finding), finding, key=lambda f: (f.when is not None, f.when or "", f.message))
+        kept[key] = min(kept.get(key, finding), finding, key=_asks)
     return by_cause(kept.values())
+
+
+def _asks(finding: Finding) -> tuple[object, ...]:
+    """How much a finding asks for; no two that differ are equal, so that the order of files makes no difference."""
+    return (
+        finding.when is not None,
+        finding.when or "",
+        finding.message,
+        len(finding.related),
+        [(step, step.message) for step in finding.related],
+        repr((finding.fix, finding.about, finding.severity)),
+    )
 
 
 def _excluded(finding: Finding, config: Settings) -> bool:

@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 import libcst as cst
 
 from freezelint.finding import Finding, Fix, Severity, Site
 from freezelint.notices import INTERNAL_ERROR, SYNTAX_ERROR
 from freezelint.static import entries
+from freezelint.static.checked import Checked
 from freezelint.static.interpreter import Ending, Found, Interpreter
 from freezelint.static.modules import Module, Modules, Place
 from freezelint.static.prefilter import is_script, matters
@@ -30,6 +32,7 @@ from freezelint.trace.run import same_story
 
 Mend = Callable[[Repair, object], "Fix | None"]
 Reader = Callable[[Path], "Source | Finding"]
+Done = TypeVar("Done")
 
 STACK = 256 << 20  # reserved, not used: pages that are never touched cost nothing
 
@@ -39,22 +42,21 @@ def analyse(
     rules: Mapping[str, Rule],
     *,
     trace: Callable[[str], None] | None = None,
-    excused: set[tuple[str, Site]] | None = None,
     mend: Mend | None = None,
     read: Reader = read,
-) -> list[Finding]:
-    """Every finding in `sources` and in the project files they lead to.
+) -> list[Checked]:
+    """What is to be said of `sources`, one after the other, and of the project files they lead to.
 
-    `excused` is filled with the places, by rule, that look like faults and are none: what a run would see there is
-    not to be told either. `mend` writes the fixes that rules describe, and `read` gives the files that are imported.
+    `mend` writes the fixes that rules describe, and `read` gives the files that are imported.
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 12_000))
-    return _with_deep_stack(lambda: _analyse(sources, rules, trace, excused, mend, read))
+    modules = Modules(read)
+    return _with_deep_stack(lambda: [_one(source, modules, rules, trace, mend) for source in sources])
 
 
-def _with_deep_stack(work: Callable[[], list[Finding]]) -> list[Finding]:
+def _with_deep_stack(work: Callable[[], Done]) -> Done:
     """Do it on a stack of its own: on the usual one the parser, which is no Python, dies of a deeply nested literal."""
-    done: list[list[Finding]] = []
+    done: list[Done] = []
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -75,49 +77,55 @@ def _with_deep_stack(work: Callable[[], list[Finding]]) -> list[Finding]:
     return done[0]
 
 
-def _analyse(
-    sources: Iterable[Source],
+def _one(
+    source: Source,
+    modules: Modules,
     rules: Mapping[str, Rule],
     trace: Callable[[str], None] | None,
-    excused: set[tuple[str, Site]] | None,
     mend: Mend | None,
-    read: Reader,
-) -> list[Finding]:
-    modules = Modules(read)
-    findings: list[Finding] = []
-    instantiated: set[int] = set()
-    untrained: list[Module] = []
-    for source in sources:
-        script = is_script(source.text)
-        if not script and not matters(source.text) and _is_python(source.text):
+) -> Checked:
+    done = Checked(source.path)
+    relevant = matters(source.text)
+    if not relevant and not is_script(source.text) and _is_python(source.text):
+        return done
+    try:
+        module = modules.add(source, Path(source.path).resolve())
+    except cst.ParserSyntaxError as error:
+        done.findings.append(_unparsed(source, error))
+        return done
+    except RecursionError:
+        done.findings.append(_notice(SYNTAX_ERROR, source, 1, 1, "nested too deeply to be read"))
+        return done
+    if not relevant and not leads_somewhere(modules, module):
+        return done
+    it = Interpreter(modules, rules.values(), trace)
+    whole = False
+    try:
+        entries.run(it, module)
+        whole = True
+    except Exception as error:  # one file's trouble must not hide the findings of the others
+        done.findings.append(_internal(source, error))
+    seen = (one for one in it.found if not _excused(one, it.excused))
+    done.findings += conclude(seen, it.reached, it.endings, mend)
+    done.excused = {(slug, _site(place)[0]) for slug, place in it.excused if isinstance(place, Place)}
+    done.made = it.made
+    if whole and not it.trains and ".eval()" in source.text:
+        _suppose(done, module, Interpreter(modules, rules.values(), trace), mend)
+    return done
+
+
+def _suppose(done: Checked, module: Module, it: Interpreter, mend: Mend | None) -> None:
+    """What is true of a class if neither this file nor another one makes an instance of it."""
+    made = set(done.made)
+    for node in entries.still_ones(module):
+        key = it.cls(module, node).key
+        if key in made:
             continue
-        try:
-            module = modules.add(source, Path(source.path).resolve())
-        except cst.ParserSyntaxError as error:
-            findings.append(_unparsed(source, error))
-            continue
-        except RecursionError:
-            findings.append(_notice(SYNTAX_ERROR, source, 1, 1, "nested too deeply to be read"))
-            continue
-        if not matters(source.text) and not leads_somewhere(modules, module):
-            continue
-        it = Interpreter(modules, rules.values(), trace, instantiated=instantiated)
-        try:
-            entries.run(it, module)
-            if not it.trains and ".eval()" in source.text:
-                untrained.append(module)
-        except Exception as error:  # one file's trouble must not hide the findings of the others
-            findings.append(_internal(source, error))
-        seen = (one for one in it.found if not _excused(one, it.excused))
-        findings += conclude(seen, it.reached, it.endings, mend)
-        if excused is not None:
-            excused.update((slug, _site(place)[0]) for slug, place in it.excused if isinstance(place, Place))
-    for module in untrained:
-        it = Interpreter(modules, rules.values(), trace, instantiated=instantiated)
+        it.found, it.made = [], set()
         with contextlib.suppress(Exception):  # told above, where the file was run as a whole
-            entries.run_alone(it, module)
-        findings += conclude(it.found, it.reached, it.endings, mend)
-    return findings
+            entries.run_alone(it, module, node)
+        done.made |= it.made - {key}
+        done.alone[key] = conclude(it.found, it.reached, it.endings, mend)
 
 
 def _is_python(text: str) -> bool:

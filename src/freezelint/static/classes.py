@@ -307,7 +307,7 @@ def of_super(it: Interpreter, owner: Super, name: str, world: World) -> Value:
 def create(it: Interpreter, cls: ClassInfo, args: calls.Args, node: cst.CSTNode, world: World) -> Outcomes:
     """`Class(...)`."""
     entries = order(it, cls, world)
-    it.instantiated |= {id(entry.node) for entry in entries if isinstance(entry, ClassInfo)}
+    it.made |= {entry.key for entry in entries if isinstance(entry, ClassInfo)}
     rows = [row for e in entries if isinstance(e, str) and (row := look_up(e)) is not None]
     if is_module(it, cls, world) is not YES:
         from freezelint.static import optimizers

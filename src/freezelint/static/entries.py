@@ -72,11 +72,11 @@ def _bare(node: cst.CSTNode) -> Iterator[cst.Attribute]:
             yield from _bare(child)
 
 
-def run_alone(it: Interpreter, module: Module) -> None:
-    """Model classes that nobody in any of the files makes: supposed that their users train them."""
+def still_ones(module: Module) -> Iterator[cst.ClassDef]:
+    """Classes that put themselves into eval: if nobody in any of the files makes one, its users may train it."""
     for node in module.tree.body:
-        if isinstance(node, cst.ClassDef) and id(node) not in it.instantiated:
-            _alone(it, module, it.cls(module, node))
+        if isinstance(node, cst.ClassDef) and _stills_itself(module, node):
+            yield node
 
 
 def _functions(body: object) -> Iterator[cst.FunctionDef]:
@@ -198,13 +198,13 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
     if not wanted:
         return
 
-    made_elsewhere = id(cls.node) in it.instantiated
+    made_elsewhere = cls.key in it.made
 
     def start(world: World) -> list[World]:
         done: list[World] = []
         for owner, after in classes.create(it, cls, Args(more=True), cls.node, world):
             if not made_elsewhere:
-                it.instantiated.discard(id(cls.node))
+                it.made.discard(cls.key)
             if not isinstance(owner, Obj):
                 done.append(after)
                 continue
@@ -232,11 +232,10 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
             _attempt(it, module, alone, trains=trains)
 
 
-def _alone(it: Interpreter, module: Module, cls: ClassInfo) -> None:
+def run_alone(it: Interpreter, module: Module, node: cst.ClassDef) -> None:
     """A class of which it is supposed that its user calls train() on an instance and runs it."""
     it.scope = Scope(module)
-    if not _stills_itself(it, cls):
-        return
+    cls = it.cls(module, node)
 
     def start(world: World) -> list[World]:
         done: list[World] = []
@@ -249,12 +248,10 @@ def _alone(it: Interpreter, module: Module, cls: ClassInfo) -> None:
     _attempt(it, module, start)
 
 
-def _stills_itself(it: Interpreter, cls: ClassInfo) -> bool:
+def _stills_itself(module: Module, node: cst.ClassDef) -> bool:
     """Whether only the constructor (or what is private) calls eval(): a public method may be called after train()."""
-    if ".eval()" not in cls.module.text:
-        return False
-    methods = {name: m for name, m in cls.members.items() if isinstance(m, cst.FunctionDef)}
-    stills = {name for name, m in methods.items() if ".eval()" in cls.module.tree.code_for_node(m)}
+    methods = {name: m for name, m in classes.describe(module, node).members.items() if isinstance(m, cst.FunctionDef)}
+    stills = {name for name, m in methods.items() if ".eval()" in module.tree.code_for_node(m)}
     return bool(stills) and all(name == "__init__" or name.startswith("_") for name in stills - {"forward", "train"})
 
 

@@ -104,7 +104,7 @@ class Interpreter:
     excused: set[tuple[str, Any]] = field(default_factory=set)
     reached: set[Any] = field(default_factory=set)  # parts and backwards where a gradient went in some world
     called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
-    instantiated: set[int] = field(default_factory=set)
+    made: set[tuple[str, str]] = field(default_factory=set)  # classes of the project, by file and name
     trains: bool = False  # a backward was seen
     bare: dict[int, bool] = field(default_factory=dict)  # `x.eval` as a statement: whether x may be a module
     symbolic: dict[Any, int] = field(default_factory=dict)
@@ -128,6 +128,9 @@ class Interpreter:
     caught: int = 0  # `except` blocks around it
     assigning: cst.BaseExpression | None = None  # what stands right of the `=` that runs now
     turns: int = 0  # calls of code out of view so far
+    functions: dict[int, FunctionInfo] = field(default_factory=dict)  # by id of their node
+    classes: dict[int, ClassInfo] = field(default_factory=dict)
+    settled: dict[tuple[Module, str], Value] = field(default_factory=dict)  # names that are the same in every world
     sources: dict[Part, Region] = field(default_factory=dict)  # what a new parameter was made of
     decided: dict[int, Any] = field(default_factory=dict)  # the name tests that parts of an `if` came to, by node
     tied: dict[Part, tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)  # kind, (embedding, head)s
@@ -424,7 +427,7 @@ class Interpreter:
 
     def global_name(self, module: Module, name: str, world: World, stars: bool = True) -> Value:
         """The value of a top-level name of a module, evaluated when first asked."""
-        known = world.names.get(module.path, {}).get(name) or module.settled.get(name)
+        known = world.names.get(module.path, {}).get(name) or self.settled.get((module, name))
         if known is not None:
             return known
         value = self._bound(module, name, world)
@@ -469,7 +472,7 @@ class Interpreter:
                     break
             if value is not None:
                 if isinstance(value, (Func, Cls, Lib, Mod, Const)):
-                    module.settled[name] = value  # the same in every world
+                    self.settled[module, name] = value  # the same in every world
                 else:
                     world.own(module.path)[name] = value
             return value
@@ -505,19 +508,19 @@ class Interpreter:
         self, module: Module, node: cst.FunctionDef | cst.Lambda, cls: ClassInfo | None = None
     ) -> FunctionInfo:
         """The one record of a function node."""
-        info = module.functions.get(id(node))
+        info = self.functions.get(id(node))
         if info is None:
             name = node.name.value if isinstance(node, cst.FunctionDef) else "<lambda>"
-            info = module.functions[id(node)] = FunctionInfo(module, node, name, cls)
+            info = self.functions[id(node)] = FunctionInfo(module, node, name, cls)
         return info
 
     def cls(self, module: Module, node: cst.ClassDef) -> ClassInfo:
         """The one record of a class node."""
         from freezelint.static import classes
 
-        info = module.classes.get(id(node))
+        info = self.classes.get(id(node))
         if info is None:
-            info = module.classes[id(node)] = classes.describe(module, node)
+            info = self.classes[id(node)] = classes.describe(module, node)
         return info
 
     # Imports --------------------------------------------------------------------------------------------------------

@@ -50,6 +50,11 @@ class ClassInfo:
     frame: int | None = None
     uses: frozenset[str] | None = None  # attributes that its code uses as modules
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is known by beyond the check of one file: its file and name."""
+        return str(self.module.file), self.name
+
 
 @dataclass(eq=False)
 class Module:
@@ -63,9 +68,6 @@ class Module:
     stars: list[cst.ImportFrom] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)  # by id of the literal's node
     sources: dict[int, str] = field(default_factory=dict)  # by id of the node
-    settled: dict[str, Any] = field(default_factory=dict)  # names whose value is the same in every world
-    functions: dict[int, FunctionInfo] = field(default_factory=dict)
-    classes: dict[int, ClassInfo] = field(default_factory=dict)
     _positions: Any = None
 
     def site(self, node: cst.CSTNode) -> Site:
@@ -223,9 +225,11 @@ class Modules:
     def add(self, source: Source, file: Path) -> Module:
         """Parse a source that is at hand (it may differ from what is on disk)."""
         kept = self._kept.get(file)
-        if kept is not None and kept.text == source.text:
+        if kept is not None and kept.text == source.text:  # parsed as an import of another file
             kept.path = source.path
-            return kept  # parsed as an import of another file: its classes are the same classes
+            self._kept.move_to_end(file)
+            return kept
+        self._drop(file)
         return self._keep(file, parse(source, file))
 
     def text(self, file: Path) -> str:
@@ -268,9 +272,12 @@ class Modules:
         for old in list(self._kept):
             if self._size <= PARSED_KEPT or old == file:
                 break
-            gone = self._kept.pop(old)
-            self._size -= len(gone.text) if gone else 0
+            self._drop(old)
         return module
+
+    def _drop(self, file: Path) -> None:
+        gone = self._kept.pop(file, None)
+        self._size -= len(gone.text) if gone else 0
 
     def find(self, name: str, importer: Path, level: int = 0) -> Path | None:
         """The first-party file that `import name` (with `level` leading dots) means in `importer`."""
