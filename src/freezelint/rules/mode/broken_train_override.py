@@ -47,14 +47,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from freezelint.trace.check import ERROR, INFO, WARNING, rule
+from freezelint.trace.check import INFO, WARNING, rule
 from freezelint.trace.events import OverrodeTrain, WroteAttribute
 from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Run
 from freezelint.trace.tri import YES
 
 
-@rule(on=(OverrodeTrain, WroteAttribute), severity=ERROR, sides="static")
+@rule(on=(OverrodeTrain, WroteAttribute), severity=WARNING, sides="static")  # whether it is called is not in view
 def check(run: Run, event: OverrodeTrain | WroteAttribute) -> Iterator[Fault]:
     if isinstance(event, WroteAttribute):
         if event.target == "module" and event.name in ("train", "eval") and event.surely is YES:
@@ -77,7 +77,6 @@ def check(run: Run, event: OverrodeTrain | WroteAttribute) -> Iterator[Fault]:
         yield Fault(
             event.site,
             f"{what} never hands the mode on to nn.Module's {event.name}: its layers stay in the mode they were in",
-            severity=WARNING,
         )
     elif not event.returns_self:
         yield Fault(
