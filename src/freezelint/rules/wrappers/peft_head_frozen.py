@@ -74,6 +74,7 @@ from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import Step, Wrap
 from freezelint.trace.regions import leaves
 from freezelint.trace.run import Fault, Note, Run, grouped, name, name_is
+from freezelint.trace.tri import NO
 
 
 @rule(on=Step, severity=ERROR, sides="static")
@@ -101,7 +102,8 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
                 )
         for froze, region in grouped(adapter, run.frozen_by):
             mine = froze.how != "framework" and froze.site != wrap.site and len(leaves(froze.region)) > len(region)
-            if mine and set(region) == set(adapter) and all(run.since_start("grad", p) for p in region):
+            taken = all((fact := run.fact("grad", p)) is not None and fact.was is not NO for p in region)
+            if mine and taken and set(region) == set(adapter) and all(run.since_start("grad", p) for p in region):
                 yield Fault(
                     froze.site,
                     f"this freezes {name(region)} too: nothing that PEFT added trains",
