@@ -9,6 +9,7 @@ from freezelint.static import calls, classes
 from freezelint.static.calls import Args
 from freezelint.static.evaluate import new_list
 from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.modules import ClassInfo
 from freezelint.static.values import Const, Func, Instance, Obj, Opt, Ref, Sched, Sym, Table, Tensor, Value
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
@@ -109,7 +110,10 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trai
 
 def _awakened(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> None:
     """Lightning before 2.2, which `pytorch_lightning` may be, puts everything in train mode when it starts to fit."""
-    if "pytorch_lightning" not in it.scope.module.text:
+    record = world.heap.get(owner.serial)
+    entries = classes.order(it, record.cls, world) if isinstance(record, Instance) and record.cls is not None else []
+    modules = [it.scope.module, *(entry.module for entry in entries if isinstance(entry, ClassInfo))]
+    if not any("pytorch_lightning" in module.text for module in modules):
         return
     asleep = [part for part in leaves(it.region(owner, world)) if _came_in_eval(world, part)]
     if asleep:
