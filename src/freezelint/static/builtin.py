@@ -336,6 +336,9 @@ def _hasattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
                 return [(Const(known), world)]
         if name.value == "module":
             return [(Const(False), world)]
+        whole = isinstance(owner, Obj) and not owner.path and not owner.worn
+        if whole and record.cls is not None and classes.lacks(it, record.cls, path, world):
+            return [(Const(False), world)]
     return [(Sym(("hasattr", owner, name)), world)]
 
 

@@ -194,6 +194,21 @@ def used_as_modules(cls: ClassInfo) -> frozenset[str]:
     return cls.uses
 
 
+_CONTAINER = re.compile(r"\bself\.(\w+)(?:: [\w.\[\], ]+)? = (?:torch\.)?(?:nn\.)?Module(?:List|Dict)\(")
+_GROWS = re.compile(r"\bself\.(\w+)(?:\.(?:append|insert|extend|add_module|update)\(|\[[^\]]+\] = )")
+
+
+def grows(cls: ClassInfo) -> bool:
+    """Whether a method of a class adds to the ModuleList or ModuleDict that its constructor has made."""
+    if cls.grown is None:
+        code = {
+            name: cls.module.tree.code_for_node(m) for name, m in cls.members.items() if isinstance(m, cst.FunctionDef)
+        }
+        made = frozenset(_CONTAINER.findall(code.pop("__init__", "")))
+        cls.grown = bool(made) and any(made & set(_GROWS.findall(text)) for text in code.values())
+    return cls.grown
+
+
 _READS_MODE = re.compile(r"\bself\.training\b(?!\s*=(?!=))")
 
 
@@ -201,6 +216,28 @@ def reads_its_mode(it: Interpreter, cls: ClassInfo, world: World) -> bool:
     """Whether the code of a class, or of a base of it in the project, asks for `self.training`."""
     known = (entry for entry in order(it, cls, world) if isinstance(entry, ClassInfo))
     return any(_READS_MODE.search(entry.module.tree.code_for_node(entry.node)) for entry in known)
+
+
+_OF_MODULE = re.compile(
+    r"_|register_|training$|extra_repr$|dump_patches$|call_super_init$|set_submodule$|[gs]et_(buffer|extra)"
+)
+
+
+def lacks(it: Interpreter, cls: ClassInfo, name: str, world: World) -> bool:
+    """Whether instances of a Module class surely have no attribute of this name, unless somebody else gives it one:
+    the class is in view down to nn.Module, and its code never says the name."""
+    from freezelint.static.attributes import MODULE_METHODS
+
+    if name in MODULE_METHODS or _OF_MODULE.match(name):
+        return False
+    for entry in order(it, cls, world):
+        if isinstance(entry, ClassInfo):
+            code = entry.module.tree.code_for_node(entry.node)
+            if re.search(rf"\b{re.escape(name)}\b|__getattr__|\bsetattr\b|__dict__", code):
+                return False
+        elif entry not in ("torch.nn.Module", "torch.nn.modules.module.Module", "builtins.object", "abc.ABC"):
+            return False
+    return True
 
 
 def layer_base(it: Interpreter, cls: ClassInfo, world: World) -> str | None:
@@ -320,6 +357,8 @@ def create(it: Interpreter, cls: ClassInfo, args: calls.Args, node: cst.CSTNode,
         if base is not None:
             return optimizers.scheduler(it, base, cls.name, args, node, world)
     owner = new_instance(it, cls, world)
+    if any(grows(entry) for entry in entries if isinstance(entry, ClassInfo)):
+        it.open.add(owner.serial)
     found = member(it, cls, "__init__", world)
     if found is not None and isinstance(found[0], cst.FunctionDef):
         func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)

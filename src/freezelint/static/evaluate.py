@@ -225,6 +225,12 @@ def summed(
                 it.emit(world, ev.AddTerm(site=it.place(node), lap=it.lap(world), uses=value.uses, text=text))
 
 
+def _is_zero(value: Value) -> bool:
+    """Whether a number is 0, or a counter in the lap in which it still is."""
+    key = value.key if isinstance(value, Sym) else None
+    return value == Const(0) or (isinstance(key, tuple) and key[0] == "counter" and key[-1] == 0 and len(key) == 6)
+
+
 def binary(it: Interpreter, kind: type, left: Value, right: Value, world: World) -> Value:
     """`left <kind> right`."""
     if isinstance(left, Const) and isinstance(right, Const) and kind in _ARITHMETIC:
@@ -235,6 +241,8 @@ def binary(it: Interpreter, kind: type, left: Value, right: Value, world: World)
                 return Const(result) if not isinstance(result, str) or len(result) < 1000 else fresh()
             except (ArithmeticError, TypeError, ValueError):
                 return fresh()
+    if kind is cst.Modulo and isinstance(right, (Sym, Const)) and _is_zero(left):  # the first of every so many steps
+        return Const(0)
     if isinstance(left, Elem) and left.what == "index" and isinstance(right, Const) and isinstance(right.value, int):
         if kind is cst.Add:
             return Elem(left.loop, "index", left.offset + right.value)

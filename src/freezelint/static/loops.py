@@ -140,8 +140,9 @@ def _laps(it: Interpreter, node: cst.For | cst.While, world: World, over: Value 
             w.laps = (*outer, lap)
             names = it.locals(w)
             for counter in counters(node):
-                if isinstance(names.get(counter), Const):
-                    names[counter] = Sym(("counter", id(node), lap, outer, counter), counter)
+                start = names.get(counter)
+                if isinstance(start, Const):
+                    names[counter] = Sym(("counter", id(node), lap, outer, counter, start.value), counter)
             if isinstance(node, cst.For):
                 item = item_of(over, ("item", id(node), lap, outer), w)
                 execute.assign(it, node.target, item, node, w)

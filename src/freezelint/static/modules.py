@@ -49,6 +49,7 @@ class ClassInfo:
     order: list[Any] | None = None  # this class and its bases, project classes and Lib names
     frame: int | None = None
     uses: frozenset[str] | None = None  # attributes that its code uses as modules
+    grown: bool | None = None  # whether its methods add children to it
 
     @property
     def key(self) -> tuple[str, str]:
