@@ -24,7 +24,8 @@ ALLOWED = {
     "knowledge": {"trace"},  # the shapes of models are told in the words of the vocabulary
     "rules": {"trace", "finding"},
     "static": {"trace", "knowledge", "finding", "notices", "config"},
-    "live": {"trace", "knowledge", "finding", "nearest", "notices", "config"},
+    "live": {"trace", "knowledge", "finding", "nearest", "notices", "config", "measure"},  # the words of a job
+    "measure": {"nearest", "report"},
     "fixes": {"finding", "static", "trace"},
     "report": {"finding"},
     "config": {"finding", "nearest", "notices", "trace"},

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from freezelint import __version__
-from freezelint.cli import check, confirm, doctor, lsp, rules
+from freezelint.cli import check, confirm, doctor, lsp, measure, rules
 from freezelint.cli.shared import WRONG_USE, WrongUse
 from freezelint.nearest import nearest
 
@@ -55,5 +55,14 @@ def cli() -> None:
     """
 
 
-for command in (check.check, confirm.confirm, rules.explain, rules.rules, doctor.doctor, lsp.lsp, rules.new_rule):
+for command in (
+    check.check,
+    confirm.confirm,
+    measure.measure,
+    rules.explain,
+    rules.rules,
+    doctor.doctor,
+    lsp.lsp,
+    rules.new_rule,
+):
     cli.add_command(command)

@@ -142,8 +142,8 @@ def training(
             optimizer = torch.optim.SGD(learning, lr=1e-3) if learning else None
         for _ in range(steps):
             with torch.autocast(where.type, dtype=torch.bfloat16) if amp else contextlib.nullcontext():
-                output = _run(model, batch)
-                loss = scalar(output) if what.loss is None else _loss(what.loss, output, batch)
+                output = forward(model, batch)
+                loss = scalar(output) if what.loss is None else applied(what.loss, output, batch)
             if optimizer is not None:
                 optimizer.zero_grad()
             loss.backward()
@@ -153,13 +153,13 @@ def training(
     return body
 
 
-def _run(model: nn.Module, batch: Any) -> Any:
+def forward(model: nn.Module, batch: Any) -> Any:
     if isinstance(batch, Mapping):
         return model(**batch)
     return model(*batch) if isinstance(batch, (list, tuple)) else model(batch)
 
 
-def _loss(loss: Callable[..., Any], output: Any, batch: Any) -> Any:
+def applied(loss: Callable[..., Any], output: Any, batch: Any) -> Any:
     """Call the loss with as much as it takes: (output), or (output, batch)."""
     try:
         takes = loss.__code__.co_argcount
