@@ -75,7 +75,11 @@ class Listener(Teller):
         return False
 
     def _load(self, module: nn.Module, result: Any, args: Any, kwargs: Any) -> None:
-        self._journal.note("load", sites.here(), module.modules())  # as they are: one may be replaced until it is told
+        missing = set(getattr(result, "missing_keys", ()))
+        names = {name for name, _ in module.named_parameters(remove_duplicate=False)} if missing else set()
+        share = "nothing" if names and names <= missing else "a part" if missing else "everything"
+        # As they are: one may be replaced until it is told.
+        self._journal.note("load", sites.here(), module.modules(), share=share)
 
     def _zero(self, owner: Any, result: Any, args: Any, kwargs: Any) -> None:
         if not self.close:

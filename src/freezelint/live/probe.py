@@ -75,6 +75,7 @@ class Leaf:
     name: str
     born: Site | None = None
     random: bool = False
+    frozen: bool = False  # from its birth on
 
 
 @dataclass(eq=False)
@@ -96,7 +97,7 @@ class Forest:
         self.roots: list[tuple[weakref.ref[nn.Module], Part]] = []
         self.owners: ByIdentity[weakref.ref[nn.Module]] = ByIdentity()  # parameter -> the module it was registered in
         self.parents: ByIdentity[list[weakref.ref[nn.Module]]] = ByIdentity()
-        self.born: ByIdentity[tuple[Site | None, bool]] = ByIdentity()
+        self.born: ByIdentity[tuple[Site | None, bool, bool]] = ByIdentity()
 
     # Registration, while modules are being built --------------------------------------------------------------------
 
@@ -105,7 +106,7 @@ class Forest:
     ) -> None:
         """`parameter` became one of `module`'s own; `random` says that the user's code made a layer of torch's."""
         if self.owners.get(parameter) is None:
-            self.born[parameter] = (site, random)
+            self.born[parameter] = (site, random, not parameter.requires_grad)
         self.owners[parameter] = weakref.ref(module)
 
     def register_module(self, parent: nn.Module, child: nn.Module) -> None:
@@ -164,7 +165,7 @@ class Forest:
                 full = f"{path}.{name}".lstrip(".")
                 part = _child(node, f"{planted.root.label}.{full}", full, {path: layer}, frozenset({full}))
                 self.parameters[parameter] = part
-                born = self.born.get(parameter) or (None, False)
+                born = self.born.get(parameter) or (None, False, False)
                 leaf = Leaf(part, weakref.ref(inner), weakref.ref(parameter), full, *born)
                 self.leaves[part] = leaf
                 planted.leaves.append(leaf)

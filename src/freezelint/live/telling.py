@@ -75,13 +75,16 @@ class Teller:
         planted = self.forest.plant(module, label or _name_of(module))
         if planted is None:
             return
-        born: dict[tuple[Site | None, bool], set[Part]] = {}
+        born: dict[tuple[Site | None, bool, bool], set[Part]] = {}
         for leaf in planted.leaves:
-            born.setdefault((leaf.born, leaf.random), set()).add(leaf.part)
-            self._flags[leaf.part] = self._modes[leaf.part] = True
-        for (site, random), parts in born.items():
+            born.setdefault((leaf.born, leaf.random, leaf.frozen), set()).add(leaf.part)
+            self._flags[leaf.part], self._modes[leaf.part] = not leaf.frozen, True
+        for (site, random, frozen), parts in born.items():
+            region = frozenset(parts)
             pretrained = NO if random else UNSURE  # what a library made may come with weights
-            self._emit(ev.CreateModule(site=site, region=frozenset(parts), kind=planted.kind, pretrained=pretrained))
+            self._emit(ev.CreateModule(site=site, region=region, kind=planted.kind, pretrained=pretrained))
+            if frozen:
+                self._emit(ev.SetRequiresGrad(site=site, region=region, to=NO, how="framework"))
         self.measures.met(planted.leaves)
 
     def _grew(self, module: nn.Module) -> bool:
@@ -166,7 +169,10 @@ class Teller:
                             within=details["within"],
                         )
             case "load":
-                if region := frozenset(part for module in alive for part in self.forest.own(module)):
+                region = frozenset(part for module in alive for part in self.forest.own(module))
+                if site is not None:
+                    self.effects.setdefault((site.path, site.line), set()).add(f"LoadWeights of {details['share']}")
+                if region and details["share"] != "nothing":
                     yield ev.LoadWeights(site=site, lap=lap, region=region)
             case "zero" if alive:
                 to_none = Tri.of(details["to_none"])

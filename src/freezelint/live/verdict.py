@@ -6,15 +6,17 @@ the line was run and what the rule waits for came after it. The tables below say
 
 from __future__ import annotations
 
+import linecache
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from freezelint.finding import Finding, Site
 from freezelint.live.launch import Ran
 from freezelint.live.measure import Numbers
+from freezelint.live.proofs import PROOFS
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part, describe
@@ -51,11 +53,21 @@ RAISES = frozenset(
         "wrong-head-attribute",
         "loss-requires-grad-hack",
         "fsdp-mixed-requires-grad",
+        "partial-tensor-freeze",
+        "freeze-method-shadowed",
+        "adapter-not-trainable",
+        "kbit-prepare-after-peft",
     }
 )
 
 # What an event must have been to prove a rule: the line was run, and what it did, it did to nothing.
-OF_NOTHING: Mapping[str, str] = {"exhausted-parameter-generator": "ClipGradients of nothing"}
+OF_NOTHING: Mapping[str, str] = {
+    "exhausted-parameter-generator": "ClipGradients of nothing",
+    "non-strict-load-ignored": "LoadWeights of nothing",
+}
+
+# And what it must have been to disprove one.
+OF_EVERYTHING: Mapping[str, str] = {"non-strict-load-ignored": "LoadWeights of everything"}
 
 # Events that only source can show: a rule that listens to nothing else has no ear in a run.
 ONLY_IN_SOURCE = (ev.TakeParams, ev.UseParams, ev.Escape, ev.NamedButNotCalled, ev.OverrodeTrain, ev.SelectNames)
@@ -66,16 +78,8 @@ BLIND: Mapping[str, str] = {
     "wrong-head-attribute": "what a known model calls its head",
 }
 
-# Rules that numbers alone can prove, though no event does.
-PROOFS: Mapping[str, tuple[Callable[[Mapping[str, Any]], bool], str]] = {
-    "wrong-head-attribute": (
-        lambda record: "forwards" not in record and not record.get("gradient", {}).get("parameters"),
-        "no forward ever ran it",
-    ),
-}
-
 # Rules about a test of names: who passed it was counted.
-ASKS_NAMES = frozenset({"freeze-matches-nothing"})
+ASKS_NAMES = frozenset({"freeze-matches-nothing", "name-match-too-wide"})
 
 # Rules whose place is the optimizer, and whose matter is what it does not hold.
 ABOUT_UNHELD = frozenset({"optimizer-subset-rest-unfrozen", "module-missing-from-optimizer"})
@@ -154,18 +158,19 @@ def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -
     done = ran.recorder.effects.get((site.path, site.line), set())
     if OF_NOTHING.get(finding.rule) in done:
         return Judged(finding, CONFIRMED, f"line {site.line} ran, and was given nothing", numbers)
+    if OF_EVERYTHING.get(finding.rule) in done:
+        return Judged(finding, REFUTED, f"line {site.line} ran, and nothing was missing", numbers)
     effects = EXPECTED_EFFECT.get(finding.rule)
     if effects is not None:
         if done & set(effects):
             return Judged(finding, REFUTED, f"line {site.line} ran, and it did have its effect", numbers)
         return Judged(finding, CONFIRMED, f"line {site.line} ran, and it changed nothing", numbers)
-    if finding.rule in PROOFS and ran.recorder.steps and numbers:
-        proof, words = PROOFS[finding.rule]
-        return (
-            Judged(finding, CONFIRMED, words, numbers)
-            if proof(numbers)
-            else Judged(finding, REFUTED, "it was run", numbers)
-        )
+    proof = PROOFS.get(finding.rule)
+    if proof is not None and ran.recorder.steps and numbers:
+        outcome = proof.holds(numbers)
+        if outcome is not None:
+            why = proof.words if outcome else proof.otherwise
+            return Judged(finding, CONFIRMED if outcome else REFUTED, why, numbers)
     if (
         rule is None
         or rule.sides == "static"
@@ -186,6 +191,11 @@ def _about_names(finding: Finding, ran: Ran, numbers: dict[str, Any]) -> Judged:
     if asked is None:
         return Judged(finding, UNJUDGED, f"line {finding.site.line} ran, but its test was put to no name", numbers)
     numbers = {**numbers, "names": {"asked": asked.times, "passed": list(dict.fromkeys(asked.passed))}}
+    if finding.rule == "name-match-too-wide":
+        stray = next((name for name in asked.passed if f"`{name}`" in finding.message), None)
+        if stray is None:
+            return Judged(finding, REFUTED, "none of the names that passed is one of those it tells of", numbers)
+        return Judged(finding, CONFIRMED, f"`{stray}` passed the test", numbers)
     if not asked.passed:
         return Judged(finding, CONFIRMED, f"none of {asked.times} names passed the test", numbers)
     first = next(iter(asked.passed))
@@ -195,9 +205,16 @@ def _about_names(finding: Finding, ran: Ran, numbers: dict[str, Any]) -> Judged:
 def _raised(finding: Finding, ran: Ran) -> bool:
     if any((site.path, site.line) in ran.raised_at for site in (finding.site, *finding.related)):
         return True
-    # A call that does not fit raises before a line of the function is run, and says its name.
+    if not isinstance(ran.error, TypeError):
+        return False
+    # A call that does not fit raises before a line of the function is run, and says its name; of what is no function,
+    # the line says the name.
     names = re.findall(r"`([\w.]+)`", finding.message)
-    return isinstance(ran.error, TypeError) and any(f"{name}() " in str(ran.error) for name in names)
+    called = [linecache.getline(*place) for place in ran.raised_at] if "not callable" in str(ran.error) else []
+    return any(
+        f"{name}() " in str(ran.error) or any(f".{name.rpartition('.')[2]}(" in line for line in called)
+        for name in names
+    )
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -220,6 +237,8 @@ def evidence(finding: Finding, rule: Rule | None, ran: Ran) -> dict[str, Any]:
         lines = range(site.line, max(site.line, site.end_line) + 1)
         there = set().union(*(recorder.touched.get((site.path, line), set()) for line in lines))
         parts = parts & there or parts or there
+    if finding.rule in PROOFS and (named := _named(finding, recorder.forest.leaves)):
+        parts = parts & named or named
     if finding.rule in ABOUT_UNHELD:
         roots = {part.root for part in parts}
         parts = {p for p in recorder.forest.leaves if p.root in roots and recorder.measures.of[p].group is None}
@@ -231,6 +250,12 @@ def evidence(finding: Finding, rule: Rule | None, ran: Ran) -> dict[str, Any]:
         apart = [ran.together.differences.get(part.label, 0.0) for part in numbers]
         record["ranks"] = {"count": ran.together.count, "largest_difference": max(apart)}
     return record
+
+
+def _named(finding: Finding, leaves: Iterable[Part]) -> set[Part]:
+    """The leaves that a message calls by name: `model.fc` is whatever a model of the run keeps at `fc`."""
+    paths = [path for _, path in re.findall(r"`([A-Za-z_]\w*)\.([\w.]+)`", finding.message)]
+    return {leaf for leaf in leaves for path in paths if f".{path}." in f".{leaf.label}."}
 
 
 def summed(numbers: Mapping[Part, Numbers]) -> dict[str, Any]:

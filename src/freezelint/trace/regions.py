@@ -229,7 +229,12 @@ class Part:
         if self.names is not None:
             return not self.names
         named = {part.path.partition(".")[0] for part in self.root.below() if part.path}
-        return any(test.kind == "opaque" for test, _ in self.tests) or (self.path is None and len(named) > 1)
+        return self.is_opaque or (self.path is None and len(named) > 1)
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether a test that cannot be read chose this, or what it left."""
+        return any(test.kind == "opaque" for test, _ in self.tests)
 
     @property
     def count(self) -> int | None:

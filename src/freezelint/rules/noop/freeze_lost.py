@@ -86,7 +86,7 @@ def check(run: Run, event: Backward | Step) -> Iterator[Fault]:
             continue
         yield Fault(
             swap.site,
-            f"{name_is(frozenset(new))} new and trains in full: what was frozen is the one that it replaces",
+            f"{name_is(frozenset(new))} new and trainable: what was frozen is the one that it replaces",
             (Note(froze.site, "the former one is frozen here"), Note(event.site, "the new one trains here")),
         )
 

@@ -57,7 +57,7 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
         if rate == 0 and awake:
             yield Fault(
                 held.built.site,
-                f"{name(frozenset(awake))} has a learning rate of 0 and still requires grad: its gradients are computed"
-                " and stored for nothing",
+                f"the learning rate of {name(frozenset(awake))} is 0, which freezes nothing: gradients are computed and"
+                " stored for nothing",
                 (Note(event.site, "this step leaves it as it is"),),
             )

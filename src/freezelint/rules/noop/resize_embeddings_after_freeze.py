@@ -90,6 +90,6 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
         if all(run.flag(p) is YES and run.last(SetRequiresGrad, p) is None and run.held(p) is YES for p in new):
             yield Fault(
                 swap.site,
-                f"{name_is(frozenset(new))} new and trains, though the embedding that it replaces was frozen",
+                f"{name_is(frozenset(new))} new and trainable, though the embedding that it replaces was frozen",
                 (Note(froze.site, "the former one is frozen here"), Note(event.site, "the new one trains here")),
             )

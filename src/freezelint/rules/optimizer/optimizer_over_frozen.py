@@ -72,8 +72,8 @@ def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
             if event.to is not NO and any(optimizer.holds(part) is YES for part in leaves(event.region)):
                 yield Excuse(optimizer.built.site)
             continue
-        held = [leaf for group in optimizer.groups for leaf in leaves(group.region)]
-        frozen = [p for p in run.frozen(held) if p.has("params") is not NO and not p.is_bare and not p.may_be_empty]
+        held = [leaf for group in optimizer.groups for leaf in leaves(p for p in group.region if not p.is_opaque)]
+        frozen = [part for part in run.frozen(held) if part.has("params") is not NO and not part.is_bare]
         if not optimizer.stepped or not frozen or not any(run.flag(part) is YES for part in held):
             continue
         # Freezing what an optimizer holds already, after steps or in a later epoch, is another story.
