@@ -309,7 +309,9 @@ def _of_value(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world
         if name == "requires_grad":
             from freezelint.static.evaluate import flag_of
 
-            return flag_of(it, owner.region, world)
+            flag = flag_of(it, owner.region, world)
+            # Of the layers that a loop goes over, some are frozen and some are not.
+            return Cond(owner.loop, "flag") if owner.loop is not None and not isinstance(flag, Const) else flag
         return Copy(owner.members, ".data") if name == "data" else Method(owner, name)
     if isinstance(owner, Tensor):
         if name == "requires_grad" and owner.forced is None:
@@ -345,7 +347,7 @@ def _of_element(it: Interpreter, owner: Elem, name: str, world: World) -> Value:
         return Elem(owner.loop, "derived") if name in _NO_TENSOR else Method(owner, name)
     if owner.what == "module":
         if name in PARAMETER_NAMES:
-            return Params(named_like(members, name), single=True)
+            return Params(named_like(members, name), single=True, loop=owner.loop)
         if name == "__class__":
             return Elem(owner.loop, "class")
         return Method(owner, name) if name in MODULE_METHODS else Elem(owner.loop, "derived")

@@ -158,7 +158,7 @@ class Tuple(Value):
 class Params(Value):
     """Parameters of models. `iterator` numbers a one-shot generator; `named` when items are (name, parameter);
     `single` when it is one parameter itself; `unsure` when it may hold others too, or not all of these; `piece` is the
-    index or slice that was taken of a single one."""
+    index or slice that was taken of a single one; `loop` is the one over layers that a single one is of."""
 
     members: Members
     named: bool = False
@@ -167,6 +167,7 @@ class Params(Value):
     filtered: bool = False
     unsure: bool = False
     piece: str = ""
+    loop: int | None = None
 
     @property
     def region(self) -> frozenset[Part]:

@@ -60,7 +60,7 @@ from freezelint.trace.regions import Part
 from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.state import Pass
-from freezelint.trace.tri import YES
+from freezelint.trace.tri import NO, YES
 
 
 @rule(on=(Backward, End), severity=WARNING)
@@ -95,6 +95,9 @@ def _meant(run: Run, part: Part, ran: Pass) -> bool:
         return False
     if run.frozen([part], during=ran):
         return YES in (part.has("batchnorm"), part.has("dropout"))
+    flag = run.fact("grad", part, ran)
+    if flag is not None and flag.value is YES and flag.was is NO:
+        return False  # it was to be still for as long as it was frozen
     return part.has("batchnorm") is YES and all(inner.only("batchnorm") for inner in stilled.region)
 
 
