@@ -463,3 +463,28 @@ def test_out_of_memory_is_the_programs_own_error(confirm: Confirm) -> None:
     status, report = confirm("import torch\nraise torch.cuda.OutOfMemoryError('too much')\n")
     assert status == 2
     assert report["run"]["error"] == "OutOfMemoryError: too much"
+
+
+def test_a_page_with_verdicts_table_and_bars(confirm: Confirm, tmp_path: Path) -> None:
+    evil = FAULTY.replace("WHEN", "1").replace("model = ", "script = '<script>alert(1)</script>'\n    model = ")
+    page = tmp_path / "report.html"
+    _, report = confirm(evil, "--report", f"html={page}", "--report", f"json={tmp_path / 'report.json'}")
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<article") == len(report["findings"]) and "confirmed: the run shows the same" in text
+    assert "<script" not in text and "default-src 'none'" in text and "http" not in text.replace("http-equiv", "")
+    for title in ("Memory: weights", "Gradients: the norm", "running statistics moved", "What is true of each module"):
+        assert title in text
+    table = {row["module"]: row for row in report["run"]["table"]}
+    assert table["model.0"]["held"] == 0 and table["model.0"]["gradient"] == 2 and not table["model.0"]["changed"]
+    assert table["model.3"]["changed"] == 2 and table["model.3"]["bytes"] == 4 * (144 * 2 + 2)
+    assert table["model.1"]["statistics_moved"] and table["model.1"]["drift"] > 0
+    assert f"<td>{table['model.0']['module']}</td>" in text
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["run"]["table"] == report["run"]["table"]
+
+
+def test_a_report_that_cannot_be_written(confirm: Confirm, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "main.py").write_text("print(1)\n", encoding="utf-8")
+    assert run(["confirm", "--isolated", "--report", "html=gone/report.html", "main.py"]) == 2
+    assert "gone/report.html cannot be written: No such file or directory" in capfd.readouterr().err
+    assert run(["confirm", "--isolated", "--report", "pdf=report.pdf", "main.py"]) == 2
+    assert "is not FORMAT=FILE, with a format of text, json, html" in capfd.readouterr().err

@@ -21,6 +21,7 @@ from freezelint.cli.shared import (
     common_folder,
     names,
     print_trace,
+    reports,
     settings_of,
 )
 from freezelint.report.base import FORMATS
@@ -33,17 +34,6 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 
 
-def _reports(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """`sarif=out.sarif` as a format and a file."""
-    found = []
-    for text in value:
-        form, _, file = text.partition("=")
-        if form not in FORMATS or not file:
-            raise click.BadParameter(f"{text!r} is not FORMAT=FILE, with a format of {', '.join(FORMATS)}")
-        found.append((form, Path(file)))
-    return found
-
-
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @names("--select", "Only these rules or groups of rules, whatever the configuration says.")
@@ -53,14 +43,7 @@ def _reports(ctx: click.Context, param: click.Parameter, value: tuple[str, ...])
 @click.option("--severity", type=LEVELS, help="The lowest severity that is shown (default: info).")
 @click.option("--fail-on", type=LEVELS, help="The lowest severity that makes the exit status 1 (default: warning).")
 @click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True)
-@click.option(
-    "--report",
-    "reports",
-    multiple=True,
-    metavar="FORMAT=FILE",
-    callback=_reports,
-    help="Write a report to a file as well, as in sarif=freezelint.sarif.",
-)
+@reports(FORMATS, "sarif=freezelint.sarif")
 @click.option(
     "--changed",
     is_flag=False,

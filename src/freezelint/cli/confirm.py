@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from freezelint.cli.shared import WrongUse, colored, common_folder, names, print_trace
+from freezelint.cli.shared import WrongUse, colored, common_folder, names, print_trace, reports
 
 
 @click.command()
@@ -31,6 +31,7 @@ from freezelint.cli.shared import WrongUse, colored, common_folder, names, print
 @names("--select", "Only these rules or groups of rules, whatever the configuration says.")
 @names("--ignore", "Not these rules or groups of rules.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@reports(("text", "json", "html"), "html=confirm.html")
 @click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
 @click.option("--trace", is_flag=True, help="Print the training events of the run, on standard error.")
 @click.option("--quiet", "-q", is_flag=True, help="No source and no story, only verdicts.")
@@ -58,6 +59,7 @@ def confirm(target: str, arguments: tuple[str, ...], **options: Any) -> int:
             until=options["until"],
             timeout=options["timeout"],
             output_format=options["output_format"],
+            reports=options["reports"],
             trace=print_trace if options["trace"] else None,
             inputs=options["inputs"],
             device=options["device"],

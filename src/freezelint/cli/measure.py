@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from freezelint.cli.shared import FOUND, NOTHING_FOUND, WrongUse, split
+from freezelint.cli.shared import FOUND, NOTHING_FOUND, WrongUse, reports, split
 
 FORMATS = ("text", "json", "markdown", "html")
 
@@ -32,16 +32,6 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     found = None if value is None else parsed_size(value)
     if value is not None and not found:
         raise WrongUse(f"--budget: {value!r} is no size: write 8GiB, 500MB, or a number of bytes")
-    return found
-
-
-def _reports(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[tuple[str, Path]]:
-    found = []
-    for text in value:
-        form, _, file = text.partition("=")
-        if form not in FORMATS or not file:
-            raise click.BadParameter(f"{text!r} is not FORMAT=FILE, with a format of {', '.join(FORMATS)}")
-        found.append((form, Path(file)))
     return found
 
 
@@ -81,14 +71,7 @@ def _reports(ctx: click.Context, param: click.Parameter, value: tuple[str, ...])
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True)
-@click.option(
-    "--report",
-    "reports",
-    multiple=True,
-    metavar="FORMAT=FILE",
-    callback=_reports,
-    help="Write a report to a file as well, as in html=measure.html.",
-)
+@reports(FORMATS, "html=measure.html")
 @click.option("--quiet", "-q", is_flag=True, help="Do not say on standard error how far it is.")
 def measure(factory: str | None, **options: Any) -> int:
     """Measure what each way of freezing costs: memory by kind, time, and whether the frozen part stays as it is.

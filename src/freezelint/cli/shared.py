@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -100,3 +100,19 @@ def colored(choice: str) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def reports(formats: Sequence[str], example: str) -> Callable[[Any], Any]:
+    """The option `--report FORMAT=FILE`, for the formats that a command writes."""
+
+    def parsed(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[tuple[str, Path]]:
+        found = []
+        for text in value:
+            form, _, file = text.partition("=")
+            if form not in formats or not file:
+                raise click.BadParameter(f"{text!r} is not FORMAT=FILE, with a format of {', '.join(formats)}")
+            found.append((form, Path(file)))
+        return found
+
+    told = f"Write a report to a file as well, as in {example}."
+    return click.option("--report", "reports", multiple=True, metavar="FORMAT=FILE", callback=parsed, help=told)

@@ -6,17 +6,18 @@ Flags, modes and membership are read from the objects themselves: an entry tells
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from torch import nn
 
 from freezelint.finding import Finding, Site, by_cause
-from freezelint.live import sites
+from freezelint.live import sites, table
 from freezelint.live.journal import Entry, Held, Journal
 from freezelint.live.measure import Measures
 from freezelint.live.probe import ByIdentity, Forest, Leaf, storage_of
+from freezelint.live.table import Named, Row
 from freezelint.trace import events as ev
 from freezelint.trace import run as asking
 from freezelint.trace.check import Rule
@@ -369,6 +370,17 @@ class Teller:
         parts = self.touched.setdefault(place, set())
         for region in regions:
             parts |= region
+
+    def table(self) -> tuple[Row, ...]:
+        """What is true of every module that was met, its name below that of its model."""
+        return table.rows(self._named(), {}, {})
+
+    def _named(self) -> Iterator[Named]:
+        for part, leaf in self.forest.leaves.items():
+            numbers = self.measures.of.get(part)
+            module = leaf.module() if leaf.module is not None else None
+            if numbers is not None and (module is None or self.forest.stands(part, module)):
+                yield f"{part.root.label}.{leaf.name}" if leaf.module is not None else leaf.name, leaf, numbers
 
     def findings(self, line_of: Callable[[Site], str] = lambda site: "") -> list[Finding]:
         """What the rules saw in this run: once for each cause, and not what a rule that tells more has told."""

@@ -308,7 +308,7 @@ def in_words(record: Mapping[str, Any], group: str) -> str:
     """The numbers of a record that matter to a rule of this group, as one line."""
     if not record:
         return ""
-    words = [f"`{record['parts']}`: {_count(record['parameters'], 'parameter')} ({_size(record['bytes'])})"]
+    words = [f"`{record['parts']}`: {_count(record['parameters'], 'parameter')} ({size(record['bytes'])})"]
     for key in (*SHOWN.get(group, EVERYTHING), *ALWAYS):
         said = _WORDS[key](record)
         if said:
@@ -349,7 +349,7 @@ def _optimizers(record: Mapping[str, Any]) -> str:
 
 
 def _state(record: Mapping[str, Any]) -> str:
-    return f"{_size(record['state_bytes'])} of optimizer state" if record["held"] else ""
+    return f"{size(record['state_bytes'])} of optimizer state" if record["held"] else ""
 
 
 def _forwards(record: Mapping[str, Any]) -> str:
@@ -397,7 +397,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _size(number: float) -> str:
+def size(number: float) -> str:
+    """Bytes, in the unit that suits them."""
     for unit in ("B", "kB", "MB"):
         if number < 1000:
             return f"{number:.3g} {unit}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,10 +20,11 @@ import torch
 from torch import nn
 
 from freezelint.finding import Finding, Severity, in_order
-from freezelint.live import sites
+from freezelint.live import sites, table
 from freezelint.live.measure import Numbers
 from freezelint.live.probe import Leaf
 from freezelint.live.recorder import Recorder
+from freezelint.live.table import Row
 from freezelint.nearest import did_you_mean
 from freezelint.trace.check import all_rules
 from freezelint.trace.regions import Part
@@ -33,25 +34,6 @@ JUDGED_AFTER = 3  # steps: what has no gradient by then has none
 
 class Unexpected(AssertionError):
     """The run is not what the program said it expects; the text says what, line by line."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is true of one module's own parameters and statistics. `tied` are other names of the same parameters."""
-
-    module: str
-    kind: str
-    parameters: int
-    elements: int
-    expected: str  # frozen, trainable, or empty where nothing was said
-    requires_grad: int  # of so many parameters
-    groups: tuple[str, ...]
-    held: int
-    gradient: int
-    changed: int
-    statistics_moved: bool | None  # None: there are none
-    mode: str
-    tied: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -109,7 +91,7 @@ class WatchReport:
             yield f"changed since the manifest: {line}"
         for line in self.trouble:
             yield f"the recorder had trouble, please report it: {line}"
-        yield from _drawn(self.table)
+        yield from table.drawn(self.table)
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
         yield f"{steps} watched; watching took {self.seconds:.3f} s"
 
@@ -261,34 +243,7 @@ class Watch:
 
     def table(self) -> tuple[Row, ...]:
         """What is true of every module that has parameters or statistics of its own."""
-        modules: dict[str, list[tuple[str, Leaf, Numbers]]] = {}
-        for name, leaf, numbers in self._named():
-            owner = name.rpartition(".")[0] if leaf.parameter is not None else name
-            modules.setdefault(owner, []).append((name, leaf, numbers))
-        tied = self._tied()
-        return tuple(self._row(name, members, tied) for name, members in modules.items())
-
-    def _row(self, module: str, members: Sequence[tuple[str, Leaf, Numbers]], tied: Mapping[str, list[str]]) -> Row:
-        params = [(name, numbers) for name, leaf, numbers in members if leaf.parameter is not None]
-        leaf = members[0][1]
-        own = leaf.module() if leaf.module is not None else None
-        statistics = [numbers for _, _, numbers in members if numbers.drift_mean is not None]
-        expected = {self.expected[name] for name, _ in params if name in self.expected}
-        return Row(
-            module=module or "(the model itself)",
-            kind=type(own).__name__ if own is not None else "",
-            parameters=len(params),
-            elements=sum(numbers.elements for _, numbers in params),
-            expected=" and ".join(sorted(expected)),
-            requires_grad=sum(bool(numbers.requires_grad) for _, numbers in params),
-            groups=tuple(sorted({numbers.group for _, numbers in params if numbers.group})),
-            held=sum(numbers.group is not None for _, numbers in params),
-            gradient=sum(numbers.with_gradient > 0 for _, numbers in params),
-            changed=sum(bool(numbers.change) for _, numbers in params),
-            statistics_moved=any(n.drift_mean or n.drift_var for n in statistics) if statistics else None,
-            mode="" if own is None else "train" if own.training else "eval",
-            tied=tuple(other for name, _ in params for other in tied.get(name, ())),
-        )
+        return table.rows(self._named(), self.expected, self._tied())
 
     def _tied(self) -> dict[str, list[str]]:
         if self.model is None:
@@ -364,36 +319,3 @@ def _together(names: Sequence[str]) -> str:
     if len(names) <= 3:
         return ", ".join(f"`{name}`" for name in names)
     return f"`{names[0]}`, `{names[1]}` and {len(names) - 2} more"
-
-
-def _drawn(table: Sequence[Row]) -> Iterator[str]:
-    """The table for people."""
-    head = ("module", "kind", "expected", "requires grad", "in optimizer", "gradient", "changed", "statistics", "mode")
-    lines = [head]
-    for row in table:
-        of = row.parameters
-        moved = "" if row.statistics_moved is None else "moved" if row.statistics_moved else "unchanged"
-        name = row.module + (f" (= {', '.join(row.tied)})" if row.tied else "")
-        held = f"{_share(row.held, of)} {', '.join(row.groups)}".strip() if row.held else _share(0, of)
-        lines.append(
-            (
-                name,
-                row.kind,
-                row.expected,
-                _share(row.requires_grad, of),
-                held,
-                _share(row.gradient, of),
-                _share(row.changed, of),
-                moved,
-                row.mode,
-            )
-        )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-
-
-def _share(number: int, of: int) -> str:
-    if not of:
-        return ""
-    return "yes" if number == of else "no" if not number else f"{number} of {of}"

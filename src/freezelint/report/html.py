@@ -35,20 +35,20 @@ def render(report: Report, style: Style) -> Iterator[str]:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f'<meta name="generator" content="freezelint {__version__}">\n'
-        f"<title>freezelint: {_text(summary(report))}</title>\n<style>\n{css}</style>\n</head>\n<body>\n"
-        f"<h1>freezelint</h1>\n<p>{_text(summary(report))}</p>\n"
+        f"<title>freezelint: {escaped(summary(report))}</title>\n<style>\n{css}</style>\n</head>\n<body>\n"
+        f"<h1>freezelint</h1>\n<p>{escaped(summary(report))}</p>\n"
     )
     named = sorted(identities(report.findings), key=lambda one: (-one[0].severity, one[0].rule))
     if named:
         yield from _filter([finding for finding, _ in named])
     for rule, group in groupby(named, key=lambda one: one[0].rule):
         page = report.pages.get(rule, Page(rule, ""))
-        yield f'<section data-rule="{_text(rule)}">\n<h2>{_text(rule)}</h2>\n<p>{_rich(page.summary)}</p>\n'
+        yield f'<section data-rule="{escaped(rule)}">\n<h2>{escaped(rule)}</h2>\n<p>{rich(page.summary)}</p>\n'
         if page.text:
-            told = "\n".join(map(_text, page.text.splitlines()))
+            told = "\n".join(map(escaped, page.text.splitlines()))
             yield f"<details><summary>what it is about</summary><pre>{told}</pre></details>\n"
         for finding, name in group:
-            yield from _finding(finding, name, report)
+            yield from article(finding, name, report)
         yield "</section>\n"
     yield from _aside(report)
     # Ends of lines are kept as they are, since the digest is of these very bytes.
@@ -60,28 +60,32 @@ def _filter(findings: Sequence[Finding]) -> Iterator[str]:
     levels = [level for level in sorted(Severity, reverse=True) if any(f.severity is level for f in findings)]
     yield '<form hidden>\n<input type="search" name="q" placeholder="search" aria-label="search">\n'
     for name, values in (("rule", rules), ("level", list(map(str, levels)))):
-        options = "".join(f'<option value="{_text(value)}">{_text(value)}</option>' for value in values)
+        options = "".join(f'<option value="{escaped(value)}">{escaped(value)}</option>' for value in values)
         yield f'<select name="{name}" aria-label="{name}"><option value="">every {name}</option>{options}</select>\n'
     yield "<output></output>\n</form>\n"
 
 
-def _finding(finding: Finding, name: str, report: Report) -> Iterator[str]:
+def article(finding: Finding, name: str, report: Report, verdict: Sequence[str] = ()) -> Iterator[str]:
+    """One finding with its story; what a run says of it, line by line, in place of how to confirm it by hand."""
     level = str(finding.severity)
-    yield f'<article id="{name}" class="{level}" data-rule="{_text(finding.rule)}" data-level="{level}">\n'
-    yield f'<a class="place" href="#{name}">{_text(place(finding.site))}</a>\n'
-    yield f'<p><span class="level">{level}</span> {_rich(finding.message)}</p>\n'
+    yield f'<article id="{name}" class="{level}" data-rule="{escaped(finding.rule)}" data-level="{level}">\n'
+    yield f'<a class="place" href="#{name}">{escaped(place(finding.site))}</a>\n'
+    slug = f"<code>{escaped(finding.rule)}</code> " if verdict else ""  # elsewhere the heading says it
+    yield f'<p><span class="level">{level}</span> {slug}{rich(finding.message)}</p>\n'
     if finding.when:
-        yield f'<p class="soft">when <code>{_text(finding.when)}</code></p>\n'
+        yield f'<p class="soft">when <code>{escaped(finding.when)}</code></p>\n'
     yield from _frame(finding.site, report)
     if finding.related:
         yield '<ol class="story">\n'
         for step in finding.related:
-            yield f'<li>{_rich(step.message)} <span class="place">{_text(place(step))}</span>\n'
+            yield f'<li>{rich(step.message)} <span class="place">{escaped(place(step))}</span>\n'
             yield from _frame(step, report)
             yield "</li>\n"
         yield "</ol>\n"
-    if finding.confirm:
-        yield f'<p class="soft">Confirm: {_rich(" ".join(finding.confirm.split()))}</p>\n'
+    for line in verdict:
+        yield f'<p class="verdict">{rich(line)}</p>\n'
+    if finding.confirm and not verdict:
+        yield f'<p class="soft">Confirm: {rich(" ".join(finding.confirm.split()))}</p>\n'
     yield "</article>\n"
 
 
@@ -101,7 +105,7 @@ def _frame(site: Site, report: Report) -> Iterator[str]:
             end = site.end_column - 1 if number == max(site.line, site.end_line) else len(line)
             shown = _marked(line, start, max(end, start + 1))
         else:
-            shown = _text(line[:WIDEST])
+            shown = escaped(line[:WIDEST])
         yield f'<span data-n="{number}"{" class=hit" if hit else ""}>{shown}</span>'
     yield "</pre></div>\n"
 
@@ -111,8 +115,8 @@ def _marked(line: str, start: int, end: int) -> str:
     start = max(0, min(start, len(line)))
     left = max(0, start - WIDEST // 4) if len(line) > WIDEST else 0
     right = left + WIDEST
-    marked = f"<mark>{_text(line[start : min(end, right)])}</mark>" if line[start:end] else ""
-    return f"{_text(line[left:start])}{marked}{_text(line[min(end, right) : right])}"
+    marked = f"<mark>{escaped(line[start : min(end, right)])}</mark>" if line[start:end] else ""
+    return f"{escaped(line[left:start])}{marked}{escaped(line[min(end, right) : right])}"
 
 
 def _aside(report: Report) -> Iterator[str]:
@@ -121,21 +125,21 @@ def _aside(report: Report) -> Iterator[str]:
         yield f"<details><summary>{len(report.suppressed)} suppressed</summary>\n<ul>\n"
         for one in report.suppressed:
             reason = one.reason or f"by a {one.by}"
-            told = f"{_text(place(one.finding.site))}</span> {_text(one.finding.rule)}: {_text(reason)}"
+            told = f"{escaped(place(one.finding.site))}</span> {escaped(one.finding.rule)}: {escaped(reason)}"
             yield f'<li><span class="place">{told}</li>\n'
         yield "</ul>\n</details>\n"
     if report.fixed:
         yield f"<details><summary>{len(report.fixed)} of the baseline fixed</summary>\n<ul>\n"
         for gone in report.fixed:
-            yield f'<li><span class="place">{_text(gone.path)}</span> {_text(gone.rule)}</li>\n'
+            yield f'<li><span class="place">{escaped(gone.path)}</span> {escaped(gone.rule)}</li>\n'
         yield "</ul>\n</details>\n"
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that is no markup."""
     return html.escape(printable(text))
 
 
-def _rich(text: str) -> str:
+def rich(text: str) -> str:
     """A message, its backquoted names as code."""
-    return CODE.sub(r"<code>\1</code>", _text(text))
+    return CODE.sub(r"<code>\1</code>", escaped(text))

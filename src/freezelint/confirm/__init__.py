@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from freezelint import api
 from freezelint.config import Config
 from freezelint.finding import Finding
 from freezelint.notices import NOTICES
 from freezelint.reach import leads_to
-from freezelint.report import text
 from freezelint.report.base import Report, Style
-from freezelint.report.json import as_dict
 
 if TYPE_CHECKING:
     from freezelint.live.launch import Ran
-    from freezelint.live.ranks import Together
     from freezelint.live.verdict import Judged
+    from freezelint.trace.check import Rule
 
 CONFIRMED, NOTHING, UNJUDGED = 1, 0, 2
+
+FORMATS = ("text", "json", "html")
 
 NO_TORCH = "confirm runs your program, and torch is not installed here: pip install 'freezelint[live]'"
 
 
 class CannotRun(Exception):
     """There is nothing to run; its text is one line for the user."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a report is made of: the run, the verdict on each finding of `check`, and what only the run showed."""
+
+    ran: Ran
+    judged: Sequence[Judged]
+    alone: Sequence[Judged]
+    checked: Report
+    rules: Mapping[str, Rule]
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,7 @@ class Request:
     until: str = "steps"
     timeout: float | None = None
     output_format: str = "text"
+    reports: Sequence[tuple[str, Path]] = ()
     trace: Callable[[str], None] | None = None
     inputs: Sequence[str] = ()
     device: str = "cpu"
@@ -181,12 +193,20 @@ def _conclude(
     ]
     failing = [one for one in alone if one.finding.severity >= config.fail_on]
     status = _status(ran, judged, failing)
-    if request.output_format == "json":
-        write(json.dumps(_as_json(ran, judged, alone), indent=2) + "\n")
-    else:
-        for piece in _as_text(ran, judged, alone, checked, style, rules):
-            write(piece)
+    outcome = Outcome(ran, judged, alone, checked, rules)
+    for piece in _renderer(request.output_format)(outcome, style):
+        write(piece)
+    for form, file in request.reports:
+        try:
+            file.write_text("".join(_renderer(form)(outcome, style)), encoding="utf-8")
+        except OSError as error:
+            raise CannotRun(f"{file} cannot be written: {error.strerror or error}") from None
     return status
+
+
+def _renderer(form: str) -> Callable[[Outcome, Style], Iterator[str]]:
+    render: Callable[[Outcome, Style], Iterator[str]] = importlib.import_module(f"{__name__}.{form}").render
+    return render
 
 
 def _line(report: Report, finding: Finding) -> str:
@@ -200,104 +220,3 @@ def _status(ran: Ran, judged: Sequence[Judged], alone: Sequence[Judged]) -> int:
     if ran.recorder.steps == 0 and (ran.failed or ran.stopped_by in ("timeout", "KeyboardInterrupt")):
         return UNJUDGED
     return NOTHING
-
-
-def _as_json(ran: Ran, judged: Sequence[Judged], alone: Sequence[Judged]) -> dict[str, Any]:
-    from freezelint.live.launch import TORCH
-
-    return {
-        "findings": [_record(one) for one in judged],
-        "live_only": [_record(one) for one in alone],
-        "run": {
-            "device": ran.device,
-            "torch": TORCH,
-            "steps": ran.recorder.steps,
-            "seconds": round(ran.seconds, 3),
-            "overhead": round(ran.overhead, 4),
-            "stopped_by": ran.stopped_by,
-            "error": None if not ran.failed else f"{type(ran.error).__name__}: {ran.error}",
-            "not_reached": [
-                f"{one.finding.site.path}:{one.finding.site.line}" for one in judged if one.verdict == "not reached"
-            ],
-            **({"ranks": ran.together.as_dict()} if ran.together is not None else {}),
-        },
-    }
-
-
-def _record(one: Judged) -> dict[str, Any]:
-    return {**as_dict(one.finding), "verdict": one.verdict, "evidence": {"why": one.why, **one.evidence}}
-
-
-def _as_text(
-    ran: Ran,
-    judged: Sequence[Judged],
-    alone: Sequence[Judged],
-    checked: Report,
-    style: Style,
-    rules: Any,
-) -> Iterator[str]:
-    from freezelint.live.launch import TORCH
-    from freezelint.live.verdict import in_words
-
-    def block(one: Judged) -> Iterator[str]:
-        rule = rules.get(one.finding.rule)
-        # How to confirm it by hand is no longer the question.
-        yield from text.block(replace(one.finding, confirm=""), checked, style)
-        numbers = in_words(one.evidence, rule.group if rule else "")
-        said = f"  {one.verdict}: {text.printable(one.why)}\n"
-        if numbers:
-            said += f"  measured: {text.printable(numbers)}\n"
-        yield said + "\n"
-
-    yield "\n"
-    for one in judged:
-        yield from block(one)
-    if alone:
-        yield "Seen in the run only:\n\n"
-        for one in alone:
-            yield from block(one)
-    counts = [
-        f"{sum(one.verdict == name for one in judged)} {words}"
-        for name, words in (
-            ("confirmed", "confirmed"),
-            ("refuted", "refuted"),
-            ("not reached", "not reached"),
-            ("could not judge", "could not be judged"),
-        )
-    ]
-    plural = "" if len(alone) == 1 else "s"
-    yield f"{', '.join(counts)}; {len(alone)} fault{plural} that only the run shows\n"
-    if not ran.recorder.steps and not ran.failed:
-        yield "no optimizer took a step in this process: what trains in another one, or not at all, is not seen\n"
-    if ran.together is not None:
-        yield _of_ranks(ran.together)
-    for trouble in ran.recorder.trouble:
-        yield f"the recorder had trouble, please report it: {text.printable(trouble)}\n"
-    yield (
-        f"{_count(ran.recorder.steps, 'step')} on {ran.device} with torch {TORCH}, {_ending(ran)}, "
-        f"in {ran.seconds:.1f} s; watching took {ran.recorder.spent:.2f} s of it ({ran.overhead:.0%})\n"
-    )
-
-
-def _of_ranks(together: Together) -> str:
-    """What became of the other processes, as one line."""
-    if together.trouble:
-        return f"{together.count} ranks; {text.printable(together.trouble)}\n"
-    if not together.compared:
-        return f"{together.count} ranks; no weights that a wrapper keeps equal were seen\n"
-    apart = len(together.differences)
-    said = f"{apart} of them differ by up to {together.largest:.3g}" if apart else "all of them equal"
-    return f"{together.count} ranks; {_count(together.compared, 'parameter')} compared, {said}\n"
-
-
-def _ending(ran: Ran) -> str:
-    return {
-        "steps": "ended by freezelint after enough steps",
-        "end": "run to its end",
-        "error": f"ended by {type(ran.error).__name__}",
-        "timeout": "ended by the time limit",
-    }.get(ran.stopped_by, f"ended by {ran.stopped_by}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
