@@ -79,7 +79,7 @@ def check(run: Run, event: Step | End) -> Iterator[Fault]:
                 (
                     Note(earlier.site, "trained in train mode here"),
                     *((Note(switched.via, "called from here"),) if switched.via is not None else ()),
-                    Note(passes[next(iter(region))].event.site, "trained in eval mode here"),
+                    Note(passes[min(region, key=lambda part: part.serial)].event.site, "trained in eval mode here"),
                 ),
             )
 
