@@ -18,7 +18,9 @@ from typing import Any
 import libcst as cst
 
 from freezelint.finding import Finding, Site
+from freezelint.static import deferred
 from freezelint.static.notebook import without_magics
+from freezelint.static.positions import Positions
 from freezelint.static.project import Source, read
 
 PARSED_KEPT = 1_000_000  # characters of source whose trees are kept; a tree takes about 200 bytes a character
@@ -69,19 +71,15 @@ class Module:
     stars: list[cst.ImportFrom] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)  # by id of the literal's node
     sources: dict[int, str] = field(default_factory=dict)  # by id of the node
-    _positions: Any = None
+    _positions: Positions | None = None
 
     def site(self, node: cst.CSTNode) -> Site:
-        """Where a node stands. Costs a walk of the whole tree, once a file."""
-        if self._positions is None:
-            from libcst.metadata import MetadataWrapper, PositionProvider
-
-            wrapper = MetadataWrapper(self.tree, unsafe_skip_copy=True)
-            self._positions = wrapper.resolve(PositionProvider)
-        where = self._positions.get(node)
+        """Where a node stands. Costs a walk of what was parsed of the file, once unless more of it is."""
+        where = self._positions.get(node) if self._positions else None
         if where is None:
-            return Site(self.path, 1, 1, 1, 1)
-        return Site(self.path, where.start.line, where.start.column + 1, where.end.line, where.end.column + 1)
+            self._positions = Positions(self.tree)
+            where = self._positions.get(node)
+        return Site(self.path, *(where or (1, 1, 1, 1)))
 
     def line(self, number: int) -> str:
         """The text of a line, empty past the end."""
@@ -108,12 +106,12 @@ def parse(source: Source, file: Path) -> Module:
     if _depth(source.text) > DEEPEST:
         raise RecursionError
     try:
-        tree = cst.parse_module(source.text)
+        tree = deferred.parse(source.text)
     except cst.ParserSyntaxError:
         blanked = without_magics(source.text)
         if blanked is None:
             raise
-        tree = cst.parse_module(blanked)
+        tree = deferred.parse(blanked)
     module = Module(source.path, file, source.text, tree)
     _bind(module, tree.body)
     return module
