@@ -119,7 +119,12 @@ def _hidden(it: Interpreter, node: cst.ClassDef) -> None:
     }
     own = {n for n in methods if re.match(r"_?(un)?freeze", n) and not methods[n].decorators}
     switches = {"train"}  # a hidden eval() is missed by its own callers alone: a parent calls train(False)
+    written = re.compile(rf"\bself\.(?:{'|'.join(own | switches)})[ \t]*=(?!=)")
+    if not written.search(it.scope.module.text):
+        return
     for method in methods.values():
+        if not written.search(it.scope.module.tree.code_for_node(method)):
+            continue
         given = {p.name.value: p for p in (*method.params.params, *method.params.kwonly_params)}
         for assign in nodes(method.body, cst.Assign):
             for target in assign.targets:
