@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+
+if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
+    # `python -m` looks for modules in the working directory first: a file there that is called click.py would be run.
+    del sys.path[0]
+
 import traceback
 from collections.abc import Sequence
 
