@@ -130,17 +130,46 @@ def test_200_nested_brackets(capsys: pytest.CaptureFixture[str], pair: str, sign
     assert [f["rule"] for f in findings] == ["misspelled-requires-grad"], "and what stands beside them is still seen"
 
 
-def test_nested_too_deeply(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("deep.py").write_text(f"x = {'[' * 50_000 + ']' * 50_000}\n{FAULT}")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 50_000 + "]" * 50_000,
+        " + ".join(["x"] * 20_000),
+        "-" * 20_000 + "1",
+        "x" + ".y" * 20_000,
+        "x" + "()" * 5_000,
+    ],
+    ids=["brackets", "sum", "minus", "attributes", "calls"],
+)
+def test_nested_too_deeply(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    Path("deep.py").write_text(f"x = {text}\n{FAULT}")
     path, _, rule, message = the_line(capsys)
     assert (path, rule) == ("deep.py", "syntax-error") and "nested too deeply" in message
 
 
+@pytest.mark.parametrize(
+    "text", ["'" + "[" * 50_000 + "'", '"""' + "a.b\n" * 5_000 + '"""', "[" + "1 + 1, " * 5_000 + "]"]
+)
+def test_what_only_looks_nested(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    Path("flat.py").write_text(f"x = {text}\n{FAULT}")
+    _, findings = check(capsys)
+    assert [f["rule"] for f in findings] == ["misspelled-requires-grad"]
+
+
+@pytest.mark.parametrize("text", ["x = 1\n" * 30_000, "x = [\n" + "1,\n" * 40_000 + "]\n"], ids=["lines", "list"])
+def test_a_file_that_nobody_wrote(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    Path("table.py").write_text(text + FAULT)
+    _, [finding] = check(capsys)
+    assert (finding["path"], finding["rule"], finding["severity"]) == ("table.py", "read-error", "info")
+    assert "tokens, and files of more than 100,000 are taken for generated" in finding["message"]
+
+
 DEEP = {
-    "list": "x = " + "[" * 400 + "]" * 400,
+    "list": "x = " + "[" * 199 + "]" * 199,
     "minus": "x = " + "-" * 2000 + "1",
     "lambda": "x = " + "lambda: " * 2000 + "1",
     "sum": "x = " + " + ".join(["1"] * 1000),
+    "and": "x = " + " and ".join(["y"] * 1000),
     "attribute": "x = a" + ".b" * 1000,
     "call": "x = a" + "()" * 500,
     "elif": "if x == 0: pass\n" + "".join(f"elif x == {i}: y = {i}\n" for i in range(300)),

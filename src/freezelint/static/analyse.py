@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -16,11 +17,11 @@ from typing import TypeVar
 import libcst as cst
 
 from freezelint.finding import Finding, Fix, Severity, Site
-from freezelint.notices import INTERNAL_ERROR, SYNTAX_ERROR
+from freezelint.notices import INTERNAL_ERROR, READ_ERROR, SYNTAX_ERROR
 from freezelint.static import entries
 from freezelint.static.checked import Checked
 from freezelint.static.interpreter import Ending, Found, Interpreter
-from freezelint.static.modules import Module, Modules, Place
+from freezelint.static.modules import LONGEST, Module, Modules, Place, TooLong
 from freezelint.static.prefilter import is_script, matters
 from freezelint.static.project import Source, read
 from freezelint.static.values import Sym
@@ -108,6 +109,10 @@ def _one(
         return done
     except RecursionError:
         done.findings.append(_notice(SYNTAX_ERROR, source, 1, 1, "nested too deeply to be read"))
+        return done
+    except TooLong as error:
+        why = f"is not checked: {error}, and files of more than {LONGEST:,} are taken for generated"
+        done.findings.append(replace(_notice(READ_ERROR, source, 1, 1, why), severity=Severity.INFO))
         return done
     if not relevant and not leads_somewhere(modules, module):
         return done

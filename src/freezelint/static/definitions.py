@@ -13,7 +13,7 @@ import libcst as cst
 
 from freezelint.static import classes
 from freezelint.static.interpreter import Interpreter, Scope
-from freezelint.static.modules import Module, dotted
+from freezelint.static.modules import Module, definitions, dotted
 from freezelint.static.world import World
 from freezelint.trace import events as ev
 from freezelint.trace.tri import YES
@@ -43,20 +43,18 @@ def tell(it: Interpreter, module: Module) -> None:
     for cls, node in _functions(module.tree.body, None):
         if freezes or "tune" in module.text:
             _unread(it, cls, node)
-    for statement in module.tree.body:
-        if isinstance(statement, cst.ClassDef):
-            _hidden(it, statement)
+    for defined in definitions(module.tree.body):
+        if isinstance(defined, cst.ClassDef):
+            _hidden(it, defined)
 
 
 def _functions(body: Any, cls: cst.ClassDef | None) -> Iterator[tuple[cst.ClassDef | None, cst.FunctionDef]]:
     """The functions of a file and the methods of its classes."""
-    for node in body:
+    for node in definitions(body):
         if isinstance(node, cst.FunctionDef):
             yield cls, node
-        elif isinstance(node, cst.ClassDef):
+        else:
             yield from _functions(node.body.body, node)
-        elif isinstance(node, (cst.If, cst.Try)):
-            yield from _functions(node.body.body, cls)
 
 
 # Arguments ------------------------------------------------------------------------------------------------------------

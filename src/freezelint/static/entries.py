@@ -8,7 +8,18 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from freezelint.static import calls, classes, definitions, execute, forward, lifecycles, losses, modes, overrides
+from freezelint.static import (
+    calls,
+    classes,
+    definitions,
+    execute,
+    forward,
+    lifecycles,
+    losses,
+    modes,
+    modules,
+    overrides,
+)
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import ENTRY_FUEL, LOOP_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
@@ -25,10 +36,10 @@ UNCALLED_FUEL = 4_000  # for a method that nothing in view calls
 
 def run(it: Interpreter, module: Module) -> None:
     """Everything of a module that can be run."""
-    segments = Segments(module.text)
     _top_level(it, module)
     definitions.tell(it, module)
-    for node in module.tree.body:
+    defined = list(_segments(module))
+    for node, segments in defined:
         if isinstance(node, cst.ClassDef):
             it.refuel(PART_FUEL)
             it.scope = Scope(module)
@@ -37,13 +48,21 @@ def run(it: Interpreter, module: Module) -> None:
         if isinstance(node, cst.ClassDef) and segments.runs(node.name.value):
             name = node.name.value
             _class(it, module, it.cls(module, node), segments.methods(name), segments.trains(name))
-    for node in _functions(module.tree.body):
-        if id(node) not in it.called and segments.runs(node.name.value):
+    for node, segments in defined:
+        if isinstance(node, cst.FunctionDef) and id(node) not in it.called and segments.runs(node.name.value):
             trains_ = segments.trains(node.name.value)
             _attempt(it, module, lambda w, node=node: _call(it, module, node, w), trains=trains_)
     for cls in losses.candidates(it, module):
         _attempt(it, module, lambda w, cls=cls: losses.alone(it, cls, w))
     _bare_modes(it, module)
+
+
+def _segments(module: Module) -> Iterator[tuple[cst.FunctionDef | cst.ClassDef, Segments]]:
+    """The top-level definitions of a module, each with the scan that knows its text."""
+    whole, top = Segments(module.text), set(map(id, module.tree.body))
+    for node in modules.definitions(module.tree.body):
+        nested = id(node) not in top
+        yield node, Segments(module.tree.code_for_node(node)) if nested else whole
 
 
 _BARE = re.compile(r"^[ \t]*[\w.\[\]'\"]+\.(eval|train)[ \t]*(#.*)?$", re.MULTILINE)
@@ -74,17 +93,9 @@ def _bare(node: cst.CSTNode) -> Iterator[cst.Attribute]:
 
 def still_ones(module: Module) -> Iterator[cst.ClassDef]:
     """Classes that put themselves into eval: if nobody in any of the files makes one, its users may train it."""
-    for node in module.tree.body:
+    for node in modules.definitions(module.tree.body):
         if isinstance(node, cst.ClassDef) and _stills_itself(module, node):
             yield node
-
-
-def _functions(body: object) -> Iterator[cst.FunctionDef]:
-    for node in body:  # type: ignore[attr-defined]
-        if isinstance(node, cst.FunctionDef):
-            yield node
-        elif isinstance(node, (cst.If, cst.Try)):
-            yield from _functions(node.body.body)
 
 
 def _attempt(

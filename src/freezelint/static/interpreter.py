@@ -51,6 +51,7 @@ MODEL_NAMES = frozenset(
     ("model", "net", "network", "backbone", "encoder", "decoder", "generator", "discriminator", "student", "teacher",
      "classifier", "netg", "netd", "model_s", "model_t")
 )  # fmt: skip
+MANY = 64  # children of a module; looking through more of them takes fuel
 CALL_DEPTH = 8  # calls inlined into one another
 
 
@@ -323,6 +324,8 @@ class Interpreter:
             for path, attr in record.attrs.items()
             if path.startswith(stem) and path != value.path and self._registers(attr, world)
         ]
+        if len(attached) > MANY:
+            self.fuel -= len(attached) // 5
         part = record.part
         if part is not None and not (part.layers is not None and not part.layers and not part.children):
             own = part.at(value.path) if value.path else (part,)
@@ -528,7 +531,7 @@ class Interpreter:
     def follow(self, file: Path) -> Module | None:
         """The parsed file that an import leads to; None when it cannot be read, or this entry file led far enough."""
         if file not in self.followed:
-            size = len(self.modules.text(file))
+            size = self.modules.size(file)
             self.followed[file] = self.reach >= size
             self.reach -= size if self.followed[file] else 0
         return self.modules.at(file) if self.followed[file] else None

@@ -9,7 +9,7 @@ import libcst as cst
 from freezelint.static import calls, classes, forward
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter
-from freezelint.static.modules import ClassInfo, Module
+from freezelint.static.modules import ClassInfo, Module, definitions
 from freezelint.static.values import Obj, Tensor, Value
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
@@ -21,7 +21,7 @@ def candidates(it: Interpreter, module: Module) -> Iterator[ClassInfo]:
     """The loss classes of a file that has a grad mode, but for those that are under it as a whole: they measure."""
     if "no_grad" not in module.text and "inference_mode" not in module.text:
         return
-    for node in module.tree.body:
+    for node in definitions(module.tree.body):
         if isinstance(node, cst.ClassDef) and node.name.value.endswith("Loss"):
             cls = it.cls(module, node)
             method = cls.members.get("forward")

@@ -23,10 +23,18 @@ from freezelint.static.notebook import without_magics
 from freezelint.static.positions import Positions
 from freezelint.static.project import Source, read
 
-PARSED_KEPT = 1_000_000  # characters of source whose trees are kept; a tree takes about 200 bytes a character
-DEEPEST = 1_000  # brackets in brackets; Python itself takes 200, and the parser a time that grows with the square
+PARSED_KEPT = 1_000_000  # the size of source whose trees are kept; a tree takes about 200 bytes a character
+DEEPEST = 200  # brackets in brackets, as Python itself has it
+CHAIN = 2_000  # operators in a row; the parser takes a time that grows with the square of either
+_OPENING, _CLOSING, _ENDS = frozenset("([{"), frozenset(")]}"), frozenset(",:;=")
+_SIGNS = frozenset(". + - * / % @ & | ^ < > ~ ) ] } not and or is lambda await else".split())
+_BRACKETS = re.compile(r"[()\[\]{}]+")
 FOLLOWED_LIMIT = 400_000  # a followed file larger than this is generated code
-_BRACKET = re.compile(r"[()\[\]{}]")
+LONGEST = 100_000  # tokens of a file: more than 15,000 lines of ordinary code, whose tree takes 200 MB
+A_TOKEN = 7  # characters of ordinary code to a token, comments and white space included
+_TOKEN = re.compile(
+    r"""\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*|\w+|[^\w\s]|\n"""
+)
 
 
 @dataclass(eq=False)
@@ -101,10 +109,28 @@ class Place:
         return id(self.node)
 
 
+class TooLong(ValueError):
+    """A file has so many tokens that its tree would take too much memory."""
+
+
+def tokens(text: str) -> int:
+    """About how many tokens a text has, blank lines included."""
+    return sum(1 for _ in _TOKEN.finditer(text))
+
+
+def size(text: str) -> int:
+    """How many characters ordinary code has whose tree takes as much memory."""
+    return max(len(text), A_TOKEN * tokens(text))
+
+
 def parse(source: Source, file: Path) -> Module:
-    """The module of a source; libcst.ParserSyntaxError when it is no Python 3, RecursionError when it is too deep."""
-    if _depth(source.text) > DEEPEST:
+    """The module of a source; libcst.ParserSyntaxError when it is no Python 3, RecursionError when it is too deep, and
+    TooLong."""
+    if _too_deep(source.text):
         raise RecursionError
+    number = tokens(source.text) if len(source.text) > LONGEST else 0
+    if number > LONGEST:
+        raise TooLong(f"{number:,} tokens")
     try:
         tree = deferred.parse(source.text)
     except cst.ParserSyntaxError:
@@ -117,15 +143,36 @@ def parse(source: Source, file: Path) -> Module:
     return module
 
 
-def _depth(text: str) -> int:
-    """How deep brackets are nested, or 0 when there are too few to matter. Those in strings count: it is no parse."""
-    if max(map(text.count, "([{")) <= DEEPEST:
-        return 0
-    depth = deepest = 0
-    for bracket in _BRACKET.finditer(text):
-        depth = depth + 1 if bracket[0] in "([{" else max(depth - 1, 0)
-        deepest = max(deepest, depth)
-    return deepest
+def _too_deep(text: str) -> bool:
+    """Whether brackets are nested, or operators follow one another, further than the parser can be asked to go."""
+    if _rounds(text) <= DEEPEST and sum(map(text.count, _SIGNS)) <= CHAIN:
+        return False
+    chains = [0]  # operators so far, of what stands in each of the open brackets
+    for token in _TOKEN.finditer(text):
+        word = token[0]
+        if word in _OPENING:
+            chains.append(0)
+        elif word in _ENDS or (word == "\n" and len(chains) == 1):
+            chains[-1] = 0
+        elif word in _SIGNS:
+            if word in _CLOSING and len(chains) > 1:
+                chains.pop()
+            chains[-1] += 1
+        if len(chains) > DEEPEST or chains[-1] > CHAIN:
+            return True
+    return False
+
+
+def _rounds(text: str) -> int:
+    """How deep brackets may be nested at most, by how often the innermost can be taken away."""
+    brackets, rounds = "".join(_BRACKETS.findall(text)), 0
+    while brackets and rounds <= DEEPEST:
+        rounds += 1
+        fewer = brackets.replace("()", "").replace("[]", "").replace("{}", "")
+        if fewer == brackets:  # what stands in strings has no match
+            return rounds + len(brackets)
+        brackets = fewer
+    return rounds
 
 
 def _bind(module: Module, body: Any) -> None:
@@ -148,6 +195,20 @@ def _bind(module: Module, body: Any) -> None:
                     _bind(module, handler.body.body)
                 if statement.orelse:
                     _bind(module, statement.orelse.body.body)
+
+
+def definitions(body: Any) -> Iterator[cst.FunctionDef | cst.ClassDef]:
+    """The functions and classes among top-level statements, those inside `if`, `try` and `with` included."""
+    for node in body:
+        if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
+            yield node
+        elif isinstance(node, (cst.If, cst.Else, cst.Try, cst.TryStar, cst.With)):
+            yield from definitions(node.body.body)
+            if isinstance(node, (cst.Try, cst.TryStar)):
+                for handler in node.handlers:
+                    yield from definitions(handler.body.body)
+            if not isinstance(node, (cst.Else, cst.With)) and node.orelse is not None:
+                yield from definitions([node.orelse])
 
 
 def bindings(small: Any) -> Iterator[tuple[str, Any]]:
@@ -219,6 +280,7 @@ class Modules:
         self._kept: OrderedDict[Path, Module | None] = OrderedDict()
         self._size = 0
         self._texts: dict[Path, str] = {}
+        self._sizes: dict[Path, int] = {}
         self._resolved: dict[tuple[str, str], Path | None] = {}
 
     def add(self, source: Source, file: Path) -> Module:
@@ -229,7 +291,14 @@ class Modules:
             self._kept.move_to_end(file)
             return kept
         self._drop(file)
+        self._make_room(size(source.text))
         return self._keep(file, parse(source, file))
+
+    def size(self, file: Path) -> int:
+        """How large a file is, as characters of ordinary code."""
+        if file not in self._sizes:
+            self._sizes[file] = size(self.text(file))
+        return self._sizes[file]
 
     def text(self, file: Path) -> str:
         """The text of a file, empty when it cannot be read."""
@@ -260,6 +329,7 @@ class Modules:
             self._kept[file] = None
             return None
         try:
+            self._make_room(self.size(file))
             return self._keep(file, parse(source, file))
         except (cst.ParserSyntaxError, RecursionError, ValueError):
             self._kept[file] = None
@@ -267,16 +337,19 @@ class Modules:
 
     def _keep(self, file: Path, module: Module) -> Module:
         self._kept[file] = module
-        self._size += len(module.text)
+        self._size += size(module.text)
+        return module
+
+    def _make_room(self, wanted: int) -> None:
+        """Let trees go that were not asked for lately; before another one is made, for both take memory."""
         for old in list(self._kept):
-            if self._size <= PARSED_KEPT or old == file:
+            if self._size + wanted <= PARSED_KEPT:
                 break
             self._drop(old)
-        return module
 
     def _drop(self, file: Path) -> None:
         gone = self._kept.pop(file, None)
-        self._size -= len(gone.text) if gone else 0
+        self._size -= size(gone.text) if gone else 0
 
     def find(self, name: str, importer: Path, level: int = 0) -> Path | None:
         """The first-party file that `import name` (with `level` leading dots) means in `importer`."""
