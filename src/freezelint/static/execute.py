@@ -337,9 +337,8 @@ def _delete(it: Interpreter, node: cst.Del, world: World) -> list[World]:
 
 def _global(it: Interpreter, node: cst.Global, world: World) -> list[World]:
     names = it.locals(world)
-    declared = names.get("\0global", Tuple(()))
-    assert isinstance(declared, Tuple)
-    names["\0global"] = Tuple((*declared.items, *(Const(n.name.value) for n in node.names)))
+    declared = getattr(names.get("\0global"), "items", ())  # none where worlds have met that differ in them
+    names["\0global"] = Tuple((*declared, *(Const(n.name.value) for n in node.names)))
     return [world]
 
 
