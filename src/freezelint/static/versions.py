@@ -12,20 +12,28 @@ _FILES = ("requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "enviro
 _LARGEST = 200_000  # characters of such a file
 
 
-def older(file: Path, library: str, major: int) -> bool:
-    """Whether a project surely uses a version of a library from before a major one: it is pinned, or bounded above."""
-    return any(_older(folder, library, major) for folder in roots(file.parent))
+def older(file: Path, library: str, *version: int) -> bool:
+    """Whether a project surely uses a version of a library from before this one: it is pinned, or bounded above."""
+    return any(_older(folder, library, version) for folder in roots(file.absolute().parent))
+
+
+_SAID = re.compile(r"""(==|~=|<=|<|(?<![<>=~!])=(?!=))\s*["']?(\^?)\s*(\d+(?:\.\d+)*)(\.\*)?""")
 
 
 @lru_cache(maxsize=1024)
-def _older(folder: Path, library: str, major: int) -> bool:
+def _older(folder: Path, library: str, version: tuple[int, ...]) -> bool:
     for name in _FILES:
         try:
             text = (folder / name).read_text(encoding="utf-8", errors="replace")[:_LARGEST]
         except OSError:
             continue
         for line in re.findall(rf"(?m)(?<![\w-]){re.escape(library)}(?![\w-])([^\n]*)", text):
-            for sign, number in re.findall(r"(==|~=|<=|<|(?<![<>=~!])=(?!=))\s*[\"'^]?(\d+)", line.split(";")[0]):
-                if int(number) < major or (sign == "<" and int(number) == major):
+            for sign, caret, number, star in _SAID.findall(line.split(";")[0]):
+                given = tuple(map(int, number.split(".")))
+                if caret or star or sign == "~=":  # what is left open may be as new as the major version goes
+                    given, wanted = given[:1], version[:1]
+                else:
+                    wanted = version
+                if given < wanted or (sign == "<" and given <= wanted):
                     return True
     return False
