@@ -535,11 +535,14 @@ class Run:
     def trained(self, event: ev.Event, recorded: bool = False) -> dict[Part, Pass]:
         """Every leaf that ran for training, with the pass that ran it last: an inner pass tells more than the outer.
 
-        `recorded` leaves out the passes without a graph, such as a validation between a backward and its step.
+        `recorded` leaves out the passes without a graph, such as a validation between a backward and its step, and
+        those that the way back does not lead to, such as features that were detached.
         """
         found: dict[Part, Pass] = {}
+        uses = event.uses if isinstance(event, ev.Backward) else frozenset()
+        lost = {use.serial for use in uses if use.cut} - {use.serial for use in uses if not use.cut}
         for ran in sorted(self.training_passes(event), key=lambda ran: ran.at):
-            if recorded and ran.recording is NO:
+            if recorded and (ran.recording is NO or ran.event.serial in lost):
                 continue
             found.update(dict.fromkeys(leaves(ran.event.region), ran))
         return found
