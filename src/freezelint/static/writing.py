@@ -140,6 +140,13 @@ def _has_own(it: Interpreter, owner: Obj, name: str, world: World) -> bool:
     return any(re.search(rf"\bself\.{name}\b|__setattr__", info.module.text) for info in infos)
 
 
+def _of_container(item: Sym, world: World) -> bool:
+    """Whether this is an item of a Sequential or ModuleList, whichever."""
+    holder = item.key[1] if isinstance(item.key, tuple) and item.key[0] == "item" else None
+    record = world.heap.get(holder.serial) if isinstance(holder, Obj) and not holder.path else None
+    return isinstance(record, Instance) and record.kind in ("Sequential", "ModuleList", "ModuleDict")
+
+
 def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, world: World) -> bool:
     """`owner.requires_grad = value`; False when the flag of no parameter is meant."""
     if isinstance(owner, Elem) and owner.what in ("param", "maybe", "filtered"):
@@ -186,7 +193,7 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
         wrote_on_copy(it, owner, "requires_grad", value, node, world)
         return True
     if isinstance(owner, Sym):
-        if owner in it.proven or _used_as_module(it, _written_on(node)):
+        if owner in it.proven or _used_as_module(it, _written_on(node)) or _of_container(owner, world):
             wrote(it, "module", "requires_grad", value, node, world)
             return True
         key = owner.key
