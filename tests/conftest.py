@@ -63,8 +63,15 @@ def made_up_rules(monkeypatch: pytest.MonkeyPatch) -> dict[str, Rule]:
     fake = types.ModuleType("freezelint.static.analyse")
     fake.analyse = analyse  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, fake.__name__, fake)
-    monkeypatch.setattr(rulebook, "all_rules", lambda: RULES)
+    pretend(monkeypatch, RULES)
     return RULES
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, rules: dict[str, Rule]) -> None:
+    """Let these be all rules there are."""
+    monkeypatch.setattr(rulebook, "all_rules", lambda: rules)
+    monkeypatch.setattr(rulebook, "catalogue", lambda: {slug: (rule.group, rule.off) for slug, rule in rules.items()})
+    monkeypatch.setattr(rulebook, "rule_of", rules.get)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import pretend
 from freezelint import config
 from freezelint.config import Config, ConfigError
 from freezelint.finding import Severity
@@ -117,7 +118,7 @@ def test_a_rule_that_is_off_is_on_where_it_is_named(monkeypatch: pytest.MonkeyPa
 
     rules = rulebook.all_rules()
     off = replace(rules["style-matter"], off=True)
-    monkeypatch.setattr(rulebook, "all_rules", lambda: rules | {"style-matter": off})
+    pretend(monkeypatch, rules | {"style-matter": off})
     assert not Config().wants("style-matter", "optimizer") and "style-matter" not in Config().rules()
     for named in (Config(extend_select=("style-matter",)), Config(select=("optimizer",))):
         assert named.wants("style-matter", "optimizer") and "style-matter" in named.rules()

@@ -20,6 +20,7 @@ ALLOWED = {
     "finding": set(),
     "notices": set(),
     "nearest": set(),
+    "refused": set(),
     "trace": {"finding", "rules"},  # rules: only to find them, inside a function
     "knowledge": {"trace"},  # the shapes of models are told in the words of the vocabulary
     "rules": {"trace", "finding"},
@@ -28,7 +29,7 @@ ALLOWED = {
     "measure": {"nearest", "report"},
     "fixes": {"finding", "static", "trace"},
     "report": {"finding"},
-    "config": {"finding", "nearest", "notices", "trace"},
+    "config": {"finding", "nearest", "notices", "refused", "trace"},
     "suppress": {"finding", "nearest", "notices"},
 }
 

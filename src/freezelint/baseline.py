@@ -18,13 +18,14 @@ from freezelint import files
 from freezelint.config import Settings, group_of
 from freezelint.finding import Finding
 from freezelint.notices import NOT_SUPPRESSIBLE
+from freezelint.refused import Refused
 from freezelint.report.base import Fixed, Report, Suppressed
 from freezelint.static.project import display_path
 
 VERSION = 1
 
 
-class BaselineError(ValueError):
+class BaselineError(Refused):
     """A baseline that cannot be used; its text is one line for the user."""
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from freezelint.refused import Refused
 from freezelint.report.base import Report
 from freezelint.static.project import SUFFIXES, display_path
 
 
-class GitError(Exception):
+class GitError(Refused):
     """git cannot say what has changed; the text is one line for the user."""
 
 

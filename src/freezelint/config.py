@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from freezelint.finding import Severity
 from freezelint.nearest import did_you_mean
 from freezelint.notices import INTERNAL_ERROR, NOTICES, UNUSED_SUPPRESSION
+from freezelint.refused import Refused
 
 if TYPE_CHECKING:
     import pathspec
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from freezelint.trace.check import Rule
 
 
-class ConfigError(ValueError):
+class ConfigError(Refused):
     """A setting that cannot be used; its text is one line for the user."""
 
 
@@ -115,6 +116,12 @@ class Config:
 
         return {slug: rule for slug, rule in all_rules().items() if self.wants(slug, rule.group)}
 
+    def slugs(self) -> frozenset[str]:
+        """The rules that are switched on, by name only."""
+        from freezelint.trace.check import catalogue
+
+        return frozenset(slug for slug, (group, _) in catalogue().items() if self.wants(slug, group))
+
     def ignored_in(self, path: Path) -> frozenset[str]:
         """The slugs and groups that per-file-ignores switches off for one file."""
         return frozenset(name for pattern, names in self.per_file_ignores if pattern.matches(path) for name in names)
@@ -126,18 +133,16 @@ class Config:
 
 def _is_off(slug: str) -> bool:
     """Whether a rule is off by itself, until it or its group is named."""
-    from freezelint.trace.check import all_rules
+    from freezelint.trace.check import catalogue
 
-    rule = all_rules().get(slug)
-    return rule is not None and rule.off
+    return catalogue().get(slug, ("", False))[1]
 
 
 def group_of(slug: str) -> str:
     """The group of a rule; empty for a notice."""
-    from freezelint.trace.check import all_rules
+    from freezelint.trace.check import catalogue
 
-    rule = all_rules().get(slug)
-    return rule.group if rule else ""
+    return catalogue().get(slug, ("", False))[0]
 
 
 def require_known(names: Iterable[str], where: str) -> None:
@@ -145,9 +150,9 @@ def require_known(names: Iterable[str], where: str) -> None:
     names = tuple(names)
     if not names:
         return
-    from freezelint.trace.check import all_rules
+    from freezelint.trace.check import catalogue
 
-    known = {*NOTICES, *all_rules(), *(rule.group for rule in all_rules().values())}
+    known = {*NOTICES, *catalogue(), *(group for group, _ in catalogue().values())}
     for name in names:
         if name not in known:
             raise ConfigError(f"{where}: no rule is called {name!r}{did_you_mean(name, known)}")

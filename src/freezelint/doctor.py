@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from freezelint import __version__, knowledge
+from freezelint.cache import Cache
 from freezelint.config import Config, Pattern, Settings
 from freezelint.finding import Finding
 from freezelint.knowledge import zoo
@@ -31,7 +32,7 @@ EXTRAS = {"live": "torch", "lsp": "pygls", "watch": "watchfiles"}
 LISTED = 8
 
 
-def report(paths: Sequence[Path], config: Settings) -> Iterator[str]:
+def report(paths: Sequence[Path], config: Settings, kept: Path) -> Iterator[str]:
     """The lines of the report, by section."""
     yield f"freezelint {__version__} on Python {platform.python_version()}, {platform.system()}"
     parser = ", ".join(f"{name} {_installed(name) or 'missing'}" for name in ("libcst", "click", "pathspec"))
@@ -39,6 +40,7 @@ def report(paths: Sequence[Path], config: Settings) -> Iterator[str]:
     for extra, library in EXTRAS.items():
         found = _installed(library)
         yield f"  freezelint[{extra}]: {library} {found}" if found else f"  freezelint[{extra}]: not installed"
+    yield f"  {_cache(kept)}"
 
     skipped: dict[str, list[str]] = defaultdict(list)
     files = list(discover(paths, config, lambda path, why: skipped[why].append(display_path(path))))
@@ -55,6 +57,14 @@ def report(paths: Sequence[Path], config: Settings) -> Iterator[str]:
     yield from _files(files, sources, skipped)
     yield ""
     yield from _libraries(sources)
+
+
+def _cache(folder: Path) -> str:
+    books, size = Cache(folder).size()
+    where = printable(display_path(folder))
+    if not books:
+        return f"no cache: {where} would hold it"
+    return f"cache in {where}: {books} {'book' if books == 1 else 'books'}, {size / 1e6:.1f} MB"
 
 
 def _installed(name: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from freezelint.notices import NOTICES
@@ -21,6 +21,25 @@ SIDES = {
     "live": "Only a run shows it: `freezelint confirm`.",
 }
 CODE = ("Bad", "Good")
+
+
+class Pages(Mapping[str, Page]):
+    """The pages of some rules and of the notices; a rule is imported once somebody asks for its page."""
+
+    def __init__(self, slugs: Iterable[str]) -> None:
+        self._slugs = [*NOTICES, *sorted(slugs)]
+
+    def __getitem__(self, slug: str) -> Page:
+        from freezelint.trace.check import rule_of
+
+        rule = None if slug in NOTICES or slug not in self._slugs else rule_of(slug)
+        return pages({slug: rule} if rule else {})[slug]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._slugs)
+
+    def __len__(self) -> int:
+        return len(self._slugs)
 
 
 def pages(rules: Mapping[str, Rule]) -> dict[str, Page]:

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from freezelint import __version__
-from freezelint.cli import check, confirm, doctor, lsp, measure, rules
+from freezelint.cli import check, clean, confirm, doctor, lsp, measure, rules
 from freezelint.cli.shared import WRONG_USE, WrongUse
 from freezelint.nearest import nearest
 
@@ -62,6 +62,7 @@ for command in (
     rules.explain,
     rules.rules,
     doctor.doctor,
+    clean.clean,
     lsp.lsp,
     rules.new_rule,
 ):

@@ -17,6 +17,8 @@ from freezelint.cli.shared import (
     NOTHING_FOUND,
     WRONG_USE,
     WrongUse,
+    cache_dir,
+    cache_of,
     colored,
     common_folder,
     names,
@@ -24,6 +26,7 @@ from freezelint.cli.shared import (
     reports,
     settings_of,
 )
+from freezelint.refused import Refused
 from freezelint.report.base import FORMATS
 
 if TYPE_CHECKING:
@@ -59,7 +62,8 @@ STDIN = Path("-")
 @click.option("--diff", is_flag=True, help="Print what --fix would change, and write nothing.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even when something is found.")
 @click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
-@click.option("--no-cache", is_flag=True, hidden=True, help="For scripts: there is no cache.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor write what is known of files that did not change.")
+@cache_dir
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Check in so many processes.")
 @click.option("--watch", is_flag=True, help="Check again whenever a file changes (needs 'freezelint[watch]').")
 @click.option("--statistics", is_flag=True, help="Count the findings of each rule.")
@@ -85,20 +89,13 @@ def check(paths: tuple[Path, ...], **options: Any) -> int:
 
 def _guarded(paths: tuple[Path, ...], options: dict[str, Any]) -> int:
     """One check; what the user got wrong becomes one line."""
-    from freezelint.baseline import BaselineError
-    from freezelint.changed import GitError
-    from freezelint.config import ConfigError
-    from freezelint.ignores import ReasonError
-
     try:
         config = settings_of(options)
         if options["show_files"]:
             return _show_files(paths, config, options)
         return _check(paths, config, options)
-    except (BaselineError, ConfigError, GitError) as error:
+    except Refused as error:
         raise WrongUse(str(error)) from None
-    except ReasonError as error:
-        raise WrongUse(f"--add-ignores: {error}") from None
 
 
 def _refuse_contradictions(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
@@ -122,7 +119,8 @@ def _refuse_contradictions(paths: tuple[Path, ...], options: dict[str, Any]) -> 
 
 
 def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -> int:
-    from freezelint import api, baseline
+    from freezelint import api
+    from freezelint.cache import Cache
     from freezelint.cli.progress import Progress
     from freezelint.notices import INTERNAL_ERROR
     from freezelint.static.project import decode, discover, display_path
@@ -130,10 +128,11 @@ def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -
     started = time.perf_counter()
     selection = None
     trace = print_trace if options["trace"] else None
+    cache = None if options["no_cache"] else Cache(cache_of(paths, options))
 
     def check_all(files: Iterable[Path]) -> Report:
         with Progress(wanted=not (trace or options["quiet"])) as progress:
-            return api.check(files, config, jobs=options["jobs"], trace=trace, progress=progress)
+            return api.check(files, config, jobs=options["jobs"], trace=trace, progress=progress, cache=cache)
 
     if paths == (STDIN,):
         name = display_path(options["stdin_filename"]) if options["stdin_filename"] else "<stdin>"
@@ -149,6 +148,8 @@ def _check(paths: tuple[Path, ...], config: Settings, options: dict[str, Any]) -
     def complete(report: Report) -> Report:
         """Without what the baseline knows, and what concerns no changed file."""
         if known is not None:
+            from freezelint import baseline
+
             report = baseline.apply(report, baseline.load(known), known, config)
         # Not before: what is left aside is not fixed.
         return report if selection is None else selection.of(report)
@@ -221,7 +222,10 @@ def _add_ignores(report: Report, reason: str) -> int:
     from freezelint.report.base import place
     from freezelint.report.escape import printable
 
-    added = ignores.add(report.findings, reason)
+    try:
+        added = ignores.add(report.findings, reason)
+    except ignores.ReasonError as error:
+        raise WrongUse(f"--add-ignores: {error}") from None
     for finding, why in added.left:
         print(f"{printable(place(finding.site))}: {finding.rule}: not suppressed: {printable(why)}")
     in_files = f" in {len(added.files)} {'file' if len(added.files) == 1 else 'files'}" if added.files else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from freezelint.cli.shared import WrongUse, names, settings_of
+from freezelint.cli.shared import WrongUse, cache_dir, cache_of, names, settings_of
 
 
 @click.command()
@@ -15,13 +15,15 @@ from freezelint.cli.shared import WrongUse, names, settings_of
 @names("--select", "As for `check`.")
 @names("--ignore", "As for `check`.")
 @click.option("--isolated", is_flag=True, help="Ignore every configuration file.")
+@cache_dir
 def doctor(paths: tuple[Path, ...], **options: Any) -> None:
     """Say what is configured, which files are checked and which are not and why, and what is assumed of libraries."""
     from freezelint import doctor
     from freezelint.config import ConfigError
 
     try:
-        for line in doctor.report(paths or (Path("."),), settings_of(options)):
+        paths = paths or (Path("."),)
+        for line in doctor.report(paths, settings_of(options), cache_of(paths, options)):
             click.echo(line)
     except ConfigError as error:
         raise WrongUse(str(error)) from None

@@ -85,6 +85,22 @@ def common_folder(paths: Iterable[Path], stdin_filename: Path | None = None) -> 
         return Path.cwd()
 
 
+cache_dir = click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="FREEZELINT_CACHE_DIR",
+    help="The folder of the cache (default: .freezelint_cache at the top of the project; $FREEZELINT_CACHE_DIR).",
+)
+
+
+def cache_of(paths: Iterable[Path], options: dict[str, Any]) -> Path:
+    """The folder of the cache."""
+    from freezelint import cache
+
+    named: Path | None = options["cache_dir"]
+    return named or cache.where(common_folder(paths))
+
+
 def level(text: str | None) -> Severity | None:
     return None if text is None else Severity.parse(text)
 

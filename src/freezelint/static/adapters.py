@@ -9,7 +9,7 @@ import libcst as cst
 
 from freezelint.knowledge.peft import HEADS_OF_TASK, MORE_TRAINS
 from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, FreezeRow, RecordRow, ThawRow
-from freezelint.static import branches, calls, forward, versions
+from freezelint.static import branches, calls, forward
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import (
@@ -250,7 +250,7 @@ def checkpointing(
 ) -> None:  # fmt: skip
     """`model.gradient_checkpointing_enable(...)`."""
     # Until version 5 of transformers it was reentrant by default, and no input was made to require grad.
-    old = versions.older(it.scope.module.file, "transformers", 5)
+    old = it.modules.older(it.scope.module.file, "transformers", 5)
     reentrant = YES if old else NO
     if settings is not None and settings != NONE and not isinstance(settings, Sym):
         said = setting(settings, "use_reentrant", world)

@@ -99,6 +99,7 @@ def _one(
     mend: Mend | None,
 ) -> Checked:
     done = Checked(source.path)
+    modules.asked = done.asked
     relevant = matters(source.text)
     if not relevant and not is_script(source.text) and _is_python(source.text):
         return done

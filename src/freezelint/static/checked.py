@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from freezelint.finding import Finding, Site
+from freezelint.static.asked import Asked
 
 
 @dataclass
@@ -17,6 +18,7 @@ class Checked:
     excused: set[tuple[str, Site]] = field(default_factory=set)  # what looks like a fault, and is none: rule, place
     made: set[tuple[str, str]] = field(default_factory=set)  # classes it makes an instance of, by file and name
     alone: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)  # true of a class that nobody makes
+    asked: Asked = field(default_factory=Asked)
 
 
 def together(results: Iterable[Checked]) -> list[Finding]:

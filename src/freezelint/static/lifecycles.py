@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from freezelint.knowledge.rows import TrainerRow
-from freezelint.static import calls, classes, versions
+from freezelint.static import calls, classes
 from freezelint.static.calls import Args
 from freezelint.static.evaluate import new_list
 from freezelint.static.interpreter import Interpreter, Outcomes
@@ -113,7 +113,7 @@ def _awakened(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World) -> N
     record = world.heap.get(owner.serial)
     entries = classes.order(it, record.cls, world) if isinstance(record, Instance) and record.cls is not None else []
     modules = [it.scope.module, *(entry.module for entry in entries if isinstance(entry, ClassInfo))]
-    if not any("pytorch_lightning" in one.text or versions.older(one.file, "lightning", 2, 2) for one in modules):
+    if not any("pytorch_lightning" in one.text or it.modules.older(one.file, "lightning", 2, 2) for one in modules):
         return
     asleep = [part for part in leaves(it.region(owner, world)) if _came_in_eval(world, part)]
     if asleep:

@@ -19,6 +19,7 @@ import libcst as cst
 
 from freezelint.finding import Finding, Site
 from freezelint.static import deferred
+from freezelint.static.asked import Asked
 from freezelint.static.notebook import without_magics
 from freezelint.static.positions import Positions
 from freezelint.static.project import Source, read
@@ -252,7 +253,8 @@ def dotted(node: cst.CSTNode | None) -> str:
 
 
 @lru_cache(maxsize=65536)
-def _entries(folder: str) -> frozenset[str]:
+def listing(folder: str) -> frozenset[str]:
+    """The names in a folder, as they were when they were first asked for."""
     try:
         return frozenset(os.listdir(folder))
     except OSError:
@@ -260,13 +262,16 @@ def _entries(folder: str) -> frozenset[str]:
 
 
 def _is_file(path: Path) -> bool:
-    return path.name in _entries(str(path.parent)) and path.is_file()
+    return path.name in listing(str(path.parent)) and path.is_file()
 
 
 def forget() -> None:
     """Look at the folders again: in a program that goes on running, files come and go."""
-    _entries.cache_clear()
+    from freezelint.static import versions
+
+    listing.cache_clear()
     roots.cache_clear()
+    versions.forget()
 
 
 _TOP = frozenset({".git", "pyproject.toml", "setup.py", "setup.cfg", ".hg"})
@@ -282,6 +287,7 @@ class Modules:
         self._texts: dict[Path, str] = {}
         self._sizes: dict[Path, int] = {}
         self._resolved: dict[tuple[str, str], Path | None] = {}
+        self.asked = Asked()  # since the check of a file began
 
     def add(self, source: Source, file: Path) -> Module:
         """Parse a source that is at hand (it may differ from what is on disk)."""
@@ -302,6 +308,7 @@ class Modules:
 
     def text(self, file: Path) -> str:
         """The text of a file, empty when it cannot be read."""
+        self.asked.files.add(file)
         if file not in self._texts:
             source = self._read(file)
             self._texts[file] = "" if isinstance(source, Finding) else source.text
@@ -321,6 +328,7 @@ class Modules:
 
     def at(self, file: Path) -> Module | None:
         """The module of a file, None when it cannot be read or parsed (its own check says so)."""
+        self.asked.files.add(file)
         if file in self._kept:
             self._kept.move_to_end(file)
             return self._kept[file]
@@ -351,34 +359,48 @@ class Modules:
         gone = self._kept.pop(file, None)
         self._size -= size(gone.text) if gone else 0
 
+    def older(self, file: Path, library: str, *version: int) -> bool:
+        """Whether the project of a file surely uses a version of a library from before this one."""
+        from freezelint.static import versions
+
+        self.asked.versions.add(file.absolute().parent)
+        return versions.older(file, library, *version)
+
     def find(self, name: str, importer: Path, level: int = 0) -> Path | None:
         """The first-party file that `import name` (with `level` leading dots) means in `importer`."""
         key = (("." * level) + name, str(importer.parent))
+        self.asked.imports.add(key)
         if key not in self._resolved:
-            self._resolved[key] = self._search(name, importer, level)
-        return self._resolved[key]
-
-    def _search(self, name: str, importer: Path, level: int) -> Path | None:
-        parts = [p for p in name.split(".") if p]
-        if level:
-            folder = importer.parent
-            for _ in range(level - 1):
-                folder = folder.parent
-            return _module_file(folder, parts)
-        for folder in roots(importer.parent):
-            found = _module_file(folder, parts)
-            if found is not None and found != importer:
-                return found
-        return None
+            self._resolved[key] = next(_existing(*key), None)
+        found = self._resolved[key]
+        if found == importer and not level:  # what a program imports under its own name is another file
+            return next((file for file in _existing(*key) if file != importer), None)
+        return found
 
 
-def _module_file(folder: Path, parts: list[str]) -> Path | None:
-    target = folder.joinpath(*parts) if parts else folder
-    if parts and _is_file(target.with_name(target.name + ".py")):
-        return target.with_name(target.name + ".py")
-    if _is_file(target / "__init__.py"):
-        return target / "__init__.py"
-    return None
+def _existing(name: str, folder: str) -> Iterator[Path]:
+    return (file for file in _candidates(name, Path(folder)) if _is_file(file))
+
+
+def _candidates(name: str, folder: Path) -> Iterator[Path]:
+    """The files that an import may mean in a folder, the first that exists before the others."""
+    module = name.lstrip(".")
+    parts = [part for part in module.split(".") if part]
+    level = len(name) - len(module)
+    for top in (folder, *folder.parents)[level - 1 : level] if level else roots(folder):
+        target = top.joinpath(*parts)
+        if parts:
+            yield target.with_name(target.name + ".py")
+        yield target / "__init__.py"
+
+
+def asks(name: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """What an import asks of the disk: names in folders. That of "" asks where the project's top is."""
+    if not name.startswith("."):
+        for here in roots(folder):
+            yield from ((str(here), top) for top in (*_TOP, "src"))
+    if name:
+        yield from ((str(file.parent), file.name) for file in _candidates(name, folder))
 
 
 @lru_cache(maxsize=4096)
@@ -389,7 +411,7 @@ def roots(folder: Path) -> tuple[Path, ...]:
     here = folder
     for _ in range(12):
         found.append(here)
-        entries = _entries(str(here))
+        entries = listing(str(here))
         if "src" in entries:
             found.append(here / "src")
         if entries & _TOP or here.parent == here:

@@ -44,6 +44,7 @@ NEVER_ENTERED = frozenset(
         ".mypy_cache",
         ".pytest_cache",
         ".ruff_cache",
+        ".freezelint_cache",
     }
 )
 
@@ -88,7 +89,10 @@ def _nobody(path: Path, why: str) -> None:
 
 
 def discover(
-    paths: Iterable[Path], config: Settings, left_out: Callable[[Path, str], None] = _nobody
+    paths: Iterable[Path],
+    config: Settings,
+    left_out: Callable[[Path, str], None] = _nobody,
+    real_path: Real | None = None,
 ) -> Iterator[Path]:
     """The files to check, each once, in an order that depends only on names; `left_out` hears of the others, and why.
 
@@ -97,9 +101,10 @@ def discover(
     this project.
     """
     seen: set[str] = set()
+    real_path = real_path or Real()
     for path in paths:
         for file in _walk(path, config, left_out) if os.path.isdir(path) else (path,):
-            real = os.path.realpath(file)
+            real = real_path(file)
             if real not in seen:
                 seen.add(real)
                 yield file
@@ -184,9 +189,32 @@ def _gitignore(file: Path, base: Path) -> Iterator[Ignores]:
         return
 
 
+class Real:
+    """Real paths, of which many lie in the same folders."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def __call__(self, path: str | Path) -> str:
+        """The real path of a file or folder."""
+        text = os.fspath(path)
+        found = self._known.get(text)
+        if found is None:
+            above, name = os.path.split(text)
+            if name in ("", os.curdir, os.pardir) or os.path.islink(text):
+                found = os.path.realpath(text)
+            else:
+                found = os.path.join(self(above or os.curdir), name)
+            self._known[text] = found
+        return found
+
+
 def display_path(path: Path) -> str:
     """The name findings call a file by: relative to the working directory when it lies below, posix style."""
     absolute = os.path.abspath(path)
+    here = os.getcwd()
+    if os.sep == "/" and absolute.startswith(f"{here}/"):
+        return absolute[len(here) + 1 :]
     try:
         inside = os.path.relpath(absolute)
     except ValueError:  # another drive

@@ -6,10 +6,15 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from freezelint.static.asked import VERSIONED
 from freezelint.static.modules import roots
 
-_FILES = ("requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "environment.yml", "environment.yaml")
 _LARGEST = 200_000  # characters of such a file
+
+
+def forget() -> None:
+    """Read them again: in a program that goes on running, they change."""
+    _older.cache_clear()
 
 
 def older(file: Path, library: str, *version: int) -> bool:
@@ -22,7 +27,7 @@ _SAID = re.compile(r"""(==|~=|<=|<|(?<![<>=~!])=(?!=))\s*["']?(\^?)\s*(\d+(?:\.\
 
 @lru_cache(maxsize=1024)
 def _older(folder: Path, library: str, version: tuple[int, ...]) -> bool:
-    for name in _FILES:
+    for name in VERSIONED:
         try:
             text = (folder / name).read_text(encoding="utf-8", errors="replace")[:_LARGEST]
         except OSError:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from freezelint.finding import Severity
@@ -80,13 +82,37 @@ def all_rules() -> dict[str, Rule]:
     """Every rule of the package by slug, found by walking `freezelint.rules`."""
     import freezelint.rules
 
-    found: dict[str, Rule] = {}
-    for info in pkgutil.walk_packages(freezelint.rules.__path__, "freezelint.rules."):
-        if info.ispkg:
-            continue
-        module = importlib.import_module(info.name)
-        declared = [value for value in vars(module).values() if isinstance(value, Rule)]
-        if len(declared) != 1:
-            raise TypeError(f"{info.name} must declare exactly one rule, it declares {len(declared)}")
-        found[declared[0].slug] = declared[0]
-    return dict(sorted(found.items()))
+    walked = pkgutil.walk_packages(freezelint.rules.__path__, "freezelint.rules.")
+    found = [_declared(info.name) for info in walked if not info.ispkg]
+    return {rule.slug: rule for rule in sorted(found, key=lambda rule: rule.slug)}
+
+
+@cache
+def rule_of(slug: str) -> Rule | None:
+    """One rule, without the cost of importing the others."""
+    listed = catalogue().get(slug)
+    return _declared(f"freezelint.rules.{listed[0]}.{slug.replace('-', '_')}") if listed else None
+
+
+def _declared(name: str) -> Rule:
+    module = importlib.import_module(name)
+    declared = [value for value in vars(module).values() if isinstance(value, Rule)]
+    if len(declared) != 1:
+        raise TypeError(f"{name} must declare exactly one rule, it declares {len(declared)}")
+    return declared[0]
+
+
+_OFF = re.compile(r"^@rule\([^)]*\boff=True", re.MULTILINE)
+
+
+@cache
+def catalogue() -> Mapping[str, tuple[str, bool]]:
+    """The group of every rule and whether it is off, by slug: what can be told without importing any."""
+    import freezelint.rules
+
+    found = {}
+    for file in sorted(file for top in freezelint.rules.__path__ for file in Path(top).glob("*/*.py")):
+        if file.name != "__init__.py":
+            off = _OFF.search(file.read_text(encoding="utf-8")) is not None
+            found[file.stem.replace("_", "-")] = (file.parent.name, off)
+    return found
