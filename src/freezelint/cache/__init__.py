@@ -50,7 +50,7 @@ class Cache:
 
     def book(self, chosen: Iterable[str]) -> Book:
         """What is known of checks with these rules."""
-        made_by = (__version__, *sys.version_info, *_state("freezelint"), *_state("libcst"))
+        made_by = (__version__, *sys.version_info, sys.platform, *_state("freezelint"), *_state("libcst"))
         parts = (*map(str, made_by), os.getcwd(), *sorted(chosen))
         key = blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
         book = Book(self.folder / f"{key}.json", key)
@@ -105,18 +105,21 @@ class Cache:
 
 
 def _state(package: str) -> list[str]:
-    """What an installed package is known by: where it is, and the times of its files."""
+    """What an installed package is known by: its sources, wherever they are; of what is compiled the size."""
     spec = find_spec(package)
     if spec is None or not spec.origin:
         return []
-    told, pending = [spec.origin], [os.path.dirname(spec.origin)]
+    top = os.path.dirname(spec.origin)
+    told, pending = [], [top]
     for folder in pending:  # grows as it is walked
         with os.scandir(folder) as listing:
             for entry in listing:
                 if entry.is_dir():
                     if package == "freezelint" and entry.name != "__pycache__":
                         pending.append(entry.path)
-                elif entry.name.endswith((".py", ".gz", ".so", ".pyd")):
-                    status = entry.stat()
-                    told.append(f"{entry.path} {status.st_mtime_ns} {status.st_size}")
+                elif entry.name.endswith((".py", ".gz")):
+                    with open(entry.path, "rb") as file:
+                        told.append(f"{entry.path[len(top) :]} {blake2b(file.read(), digest_size=12).hexdigest()}")
+                elif entry.name.endswith((".so", ".pyd")):
+                    told.append(f"{entry.name} {entry.stat().st_size}")
     return sorted(told)
