@@ -489,8 +489,6 @@ def test_a_fix_with_a_warm_cache(folder: Path, capsys: pytest.CaptureFixture[str
     assert "mode-not-called" not in said(capsys, "check", ".")
 
 
-
-
 def test_the_analysis_asks_the_disk_where_it_is_written_down() -> None:
     """A new question about files belongs into Modules, which notes it in Asked; or the cache would not know of it."""
     asks = re.compile(r"read_(text|bytes)|\bopen\(|is_(file|dir)\(|listdir|scandir|exists\(|glob\(|versions\.older")
