@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -289,3 +290,14 @@ def test_reports_go_to_files(answers: list[jobs.Trial], folder: Path, capsys: py
 
 def test_nothing_measured_is_no_success(monkeypatch: pytest.MonkeyPatch, answers: list[jobs.Trial]) -> None:
     assert run(["measure", "a:b", "--strategy", "lora", "--optimizer", "sgd", "-q"]) == 2
+
+
+def test_the_page_of_figures_is_up_to_date() -> None:
+    file = Path(__file__).parent.parent / "tools" / "make_measure_page.py"
+    spec = importlib.util.spec_from_file_location("make_measure_page", file)
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run `python tools/make_measure_page.py`"
+    there = {found.stem for found in tool.FOLDER.glob("*.json")}
+    assert there <= {name for runs in tool.RUNS.values() for name in runs}

@@ -232,6 +232,24 @@ def test_the_order_is_that_in_which_modules_run() -> None:
     assert found.from_("shared") == {"shared", "head"} and found.from_("") == set(found.order)
 
 
+@pytest.mark.parametrize(
+    "model, stages, cuts",
+    [
+        (
+            "resnet",
+            ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc"],
+            ["layer1", "layer2", "layer3", "layer4"],
+        ),
+        ("vit", ["patches", *(f"encoder.layer.{i}" for i in range(4)), "norm", "head"], None),
+        ("bert", ["embeddings", *(f"encoder.layer.{i}" for i in range(4)), "pooler", "classifier"], None),
+    ],
+)
+def test_stages_and_cuts(measured: Measured, model: str, stages: list[str], cuts: list[str] | None) -> None:
+    layout = measured(model).layout
+    assert layout["stages"] == stages
+    assert layout["cuts"] == (cuts or [f"encoder.layer.{i}" for i in range(4)])
+
+
 def test_weights_that_others_use_run_with_what_holds_them() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     model = nn.Sequential(nn.Linear(4, 8), nn.TransformerEncoder(layer, 3), nn.Linear(8, 2))

@@ -15,7 +15,7 @@ from freezelint.report.escape import printable
 # One colour a kind, told apart in light and dark, and by people who see red and green alike.
 COLORS = dict(zip(KINDS, ("#8a94a6", "#e69f00", "#56b4e9", "#009e73"), strict=True))
 SPEED = "#cc79a7"
-NAMES, BARS, LINE = 330, 460, 22
+NAMES, BARS, LINE = 370, 460, 22
 
 CSS = """
 table { border-collapse: collapse; font-size: .85rem; display: block; overflow-x: auto; }
@@ -24,7 +24,7 @@ th:first-child, td:first-child, th:last-child, td:last-child { text-align: left;
 td.wide { text-align: left; white-space: normal; }
 svg { width: 100%; height: auto; margin: .6rem 0; }
 svg text { font: 12px system-ui, sans-serif; fill: var(--text); }
-body { max-width: 76rem; }
+body { max-width: 86rem; }
 """
 
 
@@ -105,7 +105,12 @@ def _svg_start(lines: int, what: str) -> str:
 
 
 def _label(row: Row, number: int) -> str:
-    return f'<text x="0" y="{number * LINE + 15}">{_text(row.title[:52])}</text>\n'
+    return f'<text x="0" y="{number * LINE + 15}">{_text(_short(row.title))}</text>\n'
+
+
+def _short(title: str, most: int = 56) -> str:
+    """A title that fits beside a bar."""
+    return title if len(title) <= most else f"{title[: most - 1]}…"
 
 
 def _table(rows: Sequence[Row]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from freezelint.measure import process, search
 from freezelint.measure.jobs import Look, Subject, Trial
 from freezelint.measure.models import CLASSES, MODELS
-from freezelint.measure.rows import MEASURED, Largest, Result, Row
+from freezelint.measure.rows import MEASURED, NOT_POSSIBLE, OUT_OF_MEMORY, Largest, Result, Row
 from freezelint.measure.strategies import OPTIMIZERS, STRATEGIES, Strategy
 from freezelint.nearest import did_you_mean
 
@@ -73,9 +73,12 @@ def measure(request: Request, progress: Progress = lambda *_: None) -> Result:
     largest: list[Largest] = []
     if request.largest and budget is not None:
         for number, (trial, row) in enumerate(zip(trials, rows, strict=True), 1):
-            if row.measured or row.status == "out of memory":
-                progress(number, len(trials), f"largest batch: {row.title}")
-                largest.append(search.largest(trial, row, budget, request.timeout))
+            if row.measured or row.status == OUT_OF_MEMORY:
+
+                def say(batch: int, title: str = _title(trial), number: int = number) -> None:
+                    progress(number, len(trials), f"{title}: is {batch} the largest batch?")
+
+                largest.append(search.largest(trial, row, budget, request.timeout, say))
     settings = {key: value for key, value in asdict(request).items() if key in ("steps", "warm_up", "seed", "amp")}
     return Result(subject.target, subject.inputs, settings, machine, found["versions"], layout, rows, budget, largest)
 
@@ -143,6 +146,6 @@ def _row(trial: Trial, answer: dict[str, Any], batch: int, budget: int | None) -
         trial.optimizer,
         trial.amp,
         batch,
-        fits=None if budget is None or answer["status"] == "not possible" else peak is not None and peak <= budget,
+        fits=None if budget is None or answer["status"] == NOT_POSSIBLE else peak is not None and peak <= budget,
         **answer,
     )

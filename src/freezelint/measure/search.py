@@ -19,10 +19,15 @@ BOUND = 4096  # no larger batch is tried
 CLOSE = 0.05  # a gap of so much of the batch ends the search
 
 
-def largest(trial: Trial, row: Row, budget: int, timeout: float | None) -> Largest:
-    """The largest batch of a strategy, from the row on that was measured."""
-    brief = replace(trial, steps=1, warm_up=1)
-    return searched(lambda batch: process.run(brief.with_batch(batch), timeout), row, budget)
+def largest(trial: Trial, row: Row, budget: int, timeout: float | None, say: Callable[[int], None]) -> Largest:
+    """The largest batch of a strategy, from the row on that was measured. `say` is told of each batch that is tried."""
+    brief = replace(trial, steps=1, warm_up=0)  # a step that is counted follows
+
+    def attempt(batch: int) -> dict[str, Any]:
+        say(batch)
+        return process.run(brief.with_batch(batch), timeout)
+
+    return searched(attempt, row, budget)
 
 
 def searched(attempt: Callable[[int], dict[str, Any]], row: Row, budget: int) -> Largest:

@@ -72,11 +72,11 @@ def layout(model: nn.Module, run: Callable[[], Any]) -> Layout:
 
 
 def _stages(model: nn.Module) -> list[str]:
-    """The parts that a model is made of, by name: its children, and those of the largest as long as there are few."""
+    """The parts that a model is made of, by name: its children; while they are few, those of the largest, too."""
     stages = _children(model, "")
     while True:
         lists = [name for name in stages if isinstance(model.get_submodule(name), (nn.ModuleList, nn.ModuleDict))]
-        large = sorted(stages, key=lambda name: -sum(p.numel() for p in model.get_submodule(name).parameters()))
+        large = sorted(stages, key=lambda name: -len(list(model.get_submodule(name).modules())))
         for name in lists or (large if len(stages) < STAGES else []):
             inner = _children(model.get_submodule(name), f"{name}.")
             if inner and not _uses_its_own(model.get_submodule(name)):

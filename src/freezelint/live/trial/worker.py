@@ -104,8 +104,8 @@ def trial(job: jobs.Trial) -> dict[str, Any]:
     prepared = prepare(found, job)
     peak = memory.Peak(found.device)
     seconds = [_timed_step(prepared, found, job.amp) for _ in range(job.warm_up + job.steps)][job.warm_up :]
-    most = peak.read()
     counted = _counted_step(prepared, found, job.amp)
+    most = peak.read()
     return {
         "status": rows.MEASURED,
         **counted,
