@@ -100,7 +100,8 @@ def beside_tutorials(name: str, result: Result) -> Iterator[str]:
     yield (
         "\nTutorials tell of 15.4 GB that become 9.8 GB (a factor of 1.6), and of 22 samples per second that become "
         "41 (1.9), when all but the head is frozen, without the model, batch and device that they mean. Here weights, "
-        f"gradients, optimizer state and activations together go from {size(memory[0])} to {size(memory[1])} (a factor of {memory[0] / memory[1]:.1f}), and samples per second from {full.samples:.1f} to "
+        f"gradients, optimizer state and activations together go from {size(memory[0])} to {size(memory[1])} "
+        f"(a factor of {memory[0] / memory[1]:.1f}), and samples per second from {full.samples:.1f} to "
         f"{frozen.samples:.1f} ({frozen.samples / full.samples:.1f}).\n"
     )
 
