@@ -9,6 +9,8 @@ if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
     # `python -m` looks for modules in the working directory first: a file there that is called click.py would be run.
     del sys.path[0]
 
+import contextlib
+import threading
 import traceback
 from collections.abc import Sequence
 
@@ -16,6 +18,7 @@ import click
 
 from freezelint.cli import WRONG_USE, cli
 
+INTERRUPTED = 130  # as shells say it
 REPORT_IT = "this is a fault of freezelint, not of your code: please report it with the lines above"
 
 
@@ -25,7 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A name that the terminal's encoding lacks must not end the run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(arguments))
+    status = run(arguments)
+    if status == INTERRUPTED and any(thread.name == "freezelint" for thread in threading.enumerate()):
+        # The analysis is still at some piece of work in a thread, and has nothing to clean up. When the interpreter
+        # ends below the parser, which is no Python, the process aborts.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +57,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USE
     except (click.Abort, KeyboardInterrupt):
         print("freezelint: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader (`| head`) has gone. Point stdout elsewhere, or the interpreter complains once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

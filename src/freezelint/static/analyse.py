@@ -54,7 +54,7 @@ def analyse(
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 12_000))
     modules = Modules(read)
     with _seldom_collecting():
-        return _with_deep_stack(lambda: [_one(source, modules, rules, trace, mend) for source in sources])
+        return _with_deep_stack(_one(source, modules, rules, trace, mend) for source in sources)
 
 
 @contextlib.contextmanager
@@ -68,14 +68,21 @@ def _seldom_collecting() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-def _with_deep_stack(work: Callable[[], Done]) -> Done:
-    """Do it on a stack of its own: on the usual one the parser, which is no Python, dies of a deeply nested literal."""
+def _with_deep_stack(work: Iterable[Done]) -> list[Done]:
+    """Do it on a stack of its own: on the usual one the parser, which is no Python, dies of a deeply nested literal.
+
+    Somebody who is interrupted does not wait for it; it ends with the piece that it is at.
+    """
     done: list[Done] = []
     failed: list[BaseException] = []
+    abandoned = False
 
     def run() -> None:
         try:
-            done.append(work())
+            for piece in work:
+                done.append(piece)
+                if abandoned:
+                    break
         except BaseException as error:
             failed.append(error)
 
@@ -85,10 +92,14 @@ def _with_deep_stack(work: Callable[[], Done]) -> Done:
         thread.start()
     finally:
         threading.stack_size(usual)
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:
+        abandoned = True
+        raise
     if failed:
         raise failed[0]
-    return done[0]
+    return done
 
 
 def _one(
