@@ -488,3 +488,53 @@ def test_a_report_that_cannot_be_written(confirm: Confirm, tmp_path: Path, capfd
     assert "gone/report.html cannot be written: No such file or directory" in capfd.readouterr().err
     assert run(["confirm", "--isolated", "--report", "pdf=report.pdf", "main.py"]) == 2
     assert "is not FORMAT=FILE, with a format of text, json, html" in capfd.readouterr().err
+
+
+def test_another_exception_on_the_line_proves_nothing(confirm: Confirm) -> None:
+    script = """
+        import torch
+        from torch import nn
+
+        model = nn.Linear(2, 2)
+        for p in model.parameters():
+            p.requires_grad = False
+        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=RATE)
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.randn(4, 2)).sum().backward()
+            optimizer.step()
+    """
+    _, report = confirm(script, "--select", "empty-optimizer")
+    [finding] = report["findings"]
+    assert report["run"]["error"].startswith("NameError") and finding["verdict"] != "confirmed"
+    _, report = confirm(script.replace("RATE", "0.1"), "--select", "empty-optimizer")
+    assert report["findings"][0]["verdict"] == "confirmed"
+
+
+def test_names_of_a_wrapped_model_are_counted(confirm: Confirm) -> None:
+    script = """
+        import torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Linear(2, 2)
+                self.head = nn.Linear(2, 2)
+
+            def forward(self, x):
+                return self.head(self.body(x))
+
+        net = nn.DataParallel(Net())
+        for name, p in net.named_parameters():
+            if name.startswith("body"):
+                p.requires_grad = False
+        optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            net(torch.randn(4, 2)).sum().backward()
+            optimizer.step()
+    """
+    _, report = confirm(script, "--select", "name-prefix-after-wrap")
+    [finding] = report["findings"]
+    assert finding["verdict"] == "confirmed" and finding["evidence"]["names"] == {"asked": 4, "passed": []}

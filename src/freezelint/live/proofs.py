@@ -16,6 +16,7 @@ class Proof:
     holds: Callable[[Record], bool | None]
     words: str
     otherwise: str
+    named: bool = False  # only of parts that the message names: what else its lines touch says nothing
 
 
 def _with_gradient(record: Record) -> int:
@@ -63,13 +64,13 @@ def _cut_off(record: Record) -> bool | None:
     return not _with_gradient(record)
 
 
-def _by_the_batch(record: Record) -> bool | None:
+def _ran_in_train(record: Record) -> bool | None:
     return _in_train(record) > 0 if "forwards" in record else None
 
 
 PROOFS: Mapping[str, Proof] = {
     "wrong-head-attribute": Proof(_unused, "no forward ever ran it", "it was run"),
-    "peft-head-frozen": Proof(_frozen, "none of it requires grad, and no weight changed", "it trains"),
+    "peft-head-frozen": Proof(_frozen, "none of it requires grad, and no weight changed", "it trains", named=True),
     "freeze-lost": Proof(_trains, "it requires grad and got gradients", "it is frozen"),
     "param-rewrapped": Proof(_trains, "it requires grad and got gradients", "it is frozen"),
     "no-grad-around-construction": Proof(_trains, "it requires grad and got gradients", "it is frozen"),
@@ -78,9 +79,14 @@ PROOFS: Mapping[str, Proof] = {
     "embedding-from-pretrained-freezes": Proof(
         _frozen_in_a_group, "an optimizer holds it, and it does not require grad", "it requires grad"
     ),
-    "lr-zero-as-freeze": Proof(_unmoved, "gradients were computed for it, and no weight changed", "its weights change"),
+    "lr-zero-as-freeze": Proof(
+        _unmoved, "gradients were computed for it, and no weight changed", "its weights change", named=True
+    ),
     "checkpoint-no-input-grad": Proof(_cut_off, "it requires grad and got no gradient", "it got gradients"),
+    "frozen-dropout-active": Proof(
+        _ran_in_train, "its Dropout ran in train mode", "its Dropout ran in eval mode only", named=True
+    ),
     "bn-momentum-zero-as-freeze": Proof(
-        _by_the_batch, "it ran in train mode, so it normalised by the batch", "it ran in eval mode only"
+        _ran_in_train, "it ran in train mode, so it normalised by the batch", "it ran in eval mode only"
     ),
 }

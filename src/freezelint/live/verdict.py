@@ -35,30 +35,29 @@ EXPECTED_EFFECT: Mapping[str, tuple[str, ...]] = {
     "no-grad-no-effect": ("EnterGradMode",),
 }
 
-# Rules about code that raises: the exception on one of their lines is the proof.
-RAISES = frozenset(
-    {
-        "scheduler-misses-added-group",
-        "empty-optimizer",
-        "duplicate-param-group",
-        "params-list-of-generator",
-        "no-grad-training-forward",
-        "inference-tensor-in-training",
-        "broken-train-override",
-        "requires-grad-not-set",
-        "optimizer-over-frozen",
-        "unfreeze-after-ddp",
-        "resume-order",
-        "exhausted-parameter-generator",
-        "wrong-head-attribute",
-        "loss-requires-grad-hack",
-        "fsdp-mixed-requires-grad",
-        "partial-tensor-freeze",
-        "freeze-method-shadowed",
-        "adapter-not-trainable",
-        "kbit-prepare-after-peft",
-    }
-)
+# Rules about code that raises, with what torch says then: the exception on one of their lines is the proof.
+_NO_GRAPH = "does not require grad"
+RAISES: Mapping[str, str] = {
+    "scheduler-misses-added-group": r"index out of range|zip\(\)|length|expected \d+",
+    "empty-optimizer": "empty parameter list",
+    "exhausted-parameter-generator": "empty parameter list",
+    "duplicate-param-group": "more than one parameter group",
+    "params-list-of-generator": "can only optimize Tensors",
+    "no-grad-training-forward": _NO_GRAPH,
+    "adapter-not-trainable": _NO_GRAPH,
+    "kbit-prepare-after-peft": _NO_GRAPH,
+    "inference-tensor-in-training": "[Ii]nference tensor",
+    "broken-train-override": r"argument|NoneType|not callable",
+    "requires-grad-not-set": "not callable",
+    "freeze-method-shadowed": "not callable",
+    "partial-tensor-freeze": "leaf variable",
+    "loss-requires-grad-hack": f"leaf variable|{_NO_GRAPH}|floating point",
+    "optimizer-over-frozen": "NoneType",
+    "unfreeze-after-ddp": r"[Rr]educ|DistributedDataParallel|unused|mark",
+    "resume-order": "parameter group|loaded state dict",
+    "wrong-head-attribute": f"has no attribute|{_NO_GRAPH}|is out of bounds",
+    "fsdp-mixed-requires-grad": "requires_grad",
+}
 
 # What an event must have been to prove a rule: the line was run, and what it did, it did to nothing.
 OF_NOTHING: Mapping[str, str] = {
@@ -79,7 +78,7 @@ BLIND: Mapping[str, str] = {
 }
 
 # Rules about a test of names: who passed it was counted.
-ASKS_NAMES = frozenset({"freeze-matches-nothing", "name-match-too-wide"})
+ASKS_NAMES = frozenset({"freeze-matches-nothing", "name-match-too-wide", "name-prefix-after-wrap"})
 
 # Rules whose place is the optimizer, and whose matter is what it does not hold.
 ABOUT_UNHELD = frozenset({"optimizer-subset-rest-unfrozen", "module-missing-from-optimizer"})
@@ -166,6 +165,8 @@ def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -
             return Judged(finding, REFUTED, f"line {site.line} ran, and it did have its effect", numbers)
         return Judged(finding, CONFIRMED, f"line {site.line} ran, and it changed nothing", numbers)
     proof = PROOFS.get(finding.rule)
+    if proof is not None and proof.named and not _named(finding, ran.recorder.forest.leaves):
+        proof = None
     if proof is not None and ran.recorder.steps and numbers:
         outcome = proof.holds(numbers)
         if outcome is not None:
@@ -203,6 +204,8 @@ def _about_names(finding: Finding, ran: Ran, numbers: dict[str, Any]) -> Judged:
 
 
 def _raised(finding: Finding, ran: Ran) -> bool:
+    if not re.search(RAISES[finding.rule], str(ran.error)):
+        return False  # something else went wrong on the same line
     if any((site.path, site.line) in ran.raised_at for site in (finding.site, *finding.related)):
         return True
     if not isinstance(ran.error, TypeError):

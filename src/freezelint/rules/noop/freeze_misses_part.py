@@ -57,9 +57,10 @@ from freezelint.trace.tri import NO, YES
 @rule(on=Step, severity=WARNING)
 def check(run: Run, event: Step) -> Iterator[Fault]:
     weights = [part for part in run.known_parts() if part.is_weight and run.flag(part) is NO]
-    for froze, region in grouped(weights, lambda part: run.last(SetRequiresGrad, part)):
-        norms = all(part.has("batchnorm") is YES and part.only("batchnorm") for part in region)
-        if froze.how not in ("attribute", "method") or not (norms or _says_freeze(froze.within)):
+    for froze, frozen in grouped(weights, lambda part: run.last(SetRequiresGrad, part)):
+        norms = frozenset(part for part in frozen if part.has("batchnorm") is YES and part.only("batchnorm"))
+        region = frozen if _says_freeze(froze.within) else norms
+        if froze.how not in ("attribute", "method") or not region:
             continue
         left = frozenset(run.awake_beside(region))
         if left and all(run.held(part) is YES for part in left):
