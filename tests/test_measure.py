@@ -212,7 +212,7 @@ def test_the_search_goes_down_and_says_why_there_is_none() -> None:
         return {"status": rows.FAILED, "reason": "mine"} if batch == 1 else {"status": rows.OUT_OF_MEMORY, "reason": ""}
 
     found = search.searched(attempt, row(32, None), 1000)
-    assert (found.batch, found.peak, found.reason) == (0, None, "mine")
+    assert (found.batch, found.peak, found.reason) == (0, None, "batch 1 failed: mine")
 
 
 def test_the_search_ends_at_its_bound() -> None:
@@ -301,3 +301,27 @@ def test_the_page_of_figures_is_up_to_date() -> None:
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run `python tools/make_measure_page.py`"
     there = {found.stem for found in tool.FOLDER.glob("*.json")}
     assert there <= {name for runs in tool.RUNS.values() for name in runs}
+
+
+def test_what_was_measured_before_an_interruption_is_shown(
+    answers: list[jobs.Trial], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = process.run
+
+    def interrupted(job: jobs.Look | jobs.Trial, timeout: float | None) -> dict[str, Any]:
+        if len(answers) == 2:
+            raise KeyboardInterrupt
+        return answer(job, timeout)
+
+    monkeypatch.setattr(process, "run", interrupted)
+    assert run(["measure", "--model", "resnet18", "-q"]) == 130
+    out = capsys.readouterr().out
+    assert "interrupted after 2 rows" in out and "frozen, optimizer over everything" in out
+
+
+def test_a_search_ends_when_something_else_than_memory_fails() -> None:
+    def attempt(batch: int) -> dict[str, Any]:
+        return {"status": rows.FAILED, "reason": "labels are 8"}
+
+    found = search.searched(attempt, row(8, 5), 1000)
+    assert (found.batch, found.runs, found.reason) == (8, 1, "batch 16 failed: labels are 8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import types
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from freezelint.__main__ import run
 from freezelint.measure import claims, jobs, plan, process, rows
 from freezelint.measure.models import MODELS, Model
+from freezelint.measure.strategies import STRATEGIES
 
 torch = pytest.importorskip("torch")
 
@@ -440,3 +442,29 @@ def test_in_processes_of_their_own(
         "1 of 2: full fine-tuning (SGD with momentum)",
         "2 of 2: frozen, optimizer over what trains (SGD with momentum)",
     ]
+
+
+def test_on_cuda_the_allocator_tells_and_is_held_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU: what is asked of torch.cuda, and what becomes of its answers."""
+    told: dict[str, Any] = {}
+    fakes: dict[str, Any] = {
+        "get_device_properties": lambda device: types.SimpleNamespace(total_memory=400),
+        "current_device": lambda: 0,
+        "set_per_process_memory_fraction": lambda share, device: told.update(share=share, device=device),
+        "empty_cache": lambda: None,
+        "synchronize": lambda device: told.update(waited=device),
+        "reset_peak_memory_stats": lambda device: told.update(reset=device),
+        "max_memory_allocated": lambda device: 123,
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    cuda = torch.device("cuda")
+    fake = subject.Subject(model, torch.ones(4, 3), lambda output: output.sum(), cuda)
+    monkeypatch.setattr(worker, "subject", lambda asked: fake)
+    job = jobs.Trial(
+        jobs.Subject("a:b"), STRATEGIES["frozen-filtered"], "1", "sgd", False, ("0", "1"), ("0", "1"), 1, 0, 100
+    )
+    found = worker.answer(job)
+    assert (found["status"], found["peak"]) == (rows.MEASURED, 123) and "base" not in found
+    assert told == {"share": 0.25, "device": 0, "waited": cuda, "reset": cuda}

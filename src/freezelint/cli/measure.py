@@ -12,15 +12,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from freezelint.cli.shared import FOUND, NOTHING_FOUND, WrongUse, reports, split
+from freezelint.measure.models import MODELS
+from freezelint.measure.strategies import OPTIMIZERS, STRATEGIES
 
 FORMATS = ("text", "json", "markdown", "html")
+INTERRUPTED = 130
 
 
 def _completed(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The names that an option of this command takes."""
-    from freezelint.measure.models import MODELS
-    from freezelint.measure.strategies import OPTIMIZERS, STRATEGIES
-
     names = {"model": [*MODELS], "strategies": [*STRATEGIES], "optimizers": [*OPTIMIZERS]}
     before, comma, last = incomplete.rpartition(",")
     return [CompletionItem(before + comma + name) for name in names[str(param.name)] if name.startswith(last)]
@@ -37,7 +37,9 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 
 @click.command()
 @click.argument("factory", required=False)
-@click.option("--model", metavar="NAME", shell_complete=_completed, help="One of our own, with random weights.")
+@click.option(
+    "--model", metavar="NAME", shell_complete=_completed, help=f"One of ours, with random weights: {', '.join(MODELS)}."
+)
 @click.option("--input", "inputs", multiple=True, metavar="SHAPE", help="8,3,224,224 or int64:8,128:0..99.")
 @click.option("--batch", type=click.IntRange(min=1), help="So many samples, whatever the input says.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, mps or auto.")
@@ -50,7 +52,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     metavar="NAME,…",
     callback=split,
     shell_complete=_completed,
-    help="Only these (default: all).",
+    help=f"Only these (default: all): {', '.join(STRATEGIES)}.",
 )
 @click.option(
     "--optimizer",
@@ -59,7 +61,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     metavar="NAME,…",
     callback=split,
     shell_complete=_completed,
-    help="Of sgd, adam, adamw (default: all three).",
+    help=f"Only these (default: all): {', '.join(OPTIMIZERS)}.",
 )
 @click.option("--amp", is_flag=True, help="Each strategy also under autocast with bfloat16.")
 @click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True, help="Steps that are timed.")
@@ -82,7 +84,6 @@ def measure(factory: str | None, **options: Any) -> int:
     Exit status: 0 measured, 1 nothing fits the budget, 2 wrong use, or nothing could be measured.
     """
     from freezelint.measure import plan
-    from freezelint.measure.strategies import OPTIMIZERS
 
     reports, form, quiet = options.pop("reports"), options.pop("output_format"), options.pop("quiet")
     options["optimizers"] = options["optimizers"] or tuple(OPTIMIZERS)
@@ -97,6 +98,8 @@ def measure(factory: str | None, **options: Any) -> int:
         _write(file, "".join(_renderer(name)(result)))
     for piece in _renderer(form)(result):
         sys.stdout.write(piece)
+    if result.settings["interrupted"]:
+        return INTERRUPTED
     if result.budget is not None and not result.fitting:
         return FOUND
     return NOTHING_FOUND if any(row.measured for row in result.rows) else WrongUse.exit_code

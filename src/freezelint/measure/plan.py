@@ -66,20 +66,24 @@ def measure(request: Request, progress: Progress = lambda *_: None) -> Result:
             raise CannotMeasure("--largest-batch on this device needs a --budget, such as --budget 8GiB")
         budget = machine["free"]
     trials = list(_trials(request, subject, layout, budget))
-    rows = []
-    for number, trial in enumerate(trials, 1):
-        progress(number, len(trials), _title(trial))
-        rows.append(_row(trial, process.run(trial, request.timeout), layout["batch"], budget))
+    rows: list[Row] = []
     largest: list[Largest] = []
-    if request.largest and budget is not None:
-        for number, (trial, row) in enumerate(zip(trials, rows, strict=True), 1):
-            if row.measured or row.status == OUT_OF_MEMORY:
+    interrupted = False
+    try:
+        for number, trial in enumerate(trials, 1):
+            progress(number, len(trials), _title(trial))
+            rows.append(_row(trial, process.run(trial, request.timeout), layout["batch"], budget))
+        for number, (trial, row) in enumerate(zip(trials, rows, strict=True) if request.largest else (), 1):
+            if budget is not None and (row.measured or row.status == OUT_OF_MEMORY):
 
                 def say(batch: int, title: str = _title(trial), number: int = number) -> None:
                     progress(number, len(trials), f"{title}: is {batch} the largest batch?")
 
                 largest.append(search.largest(trial, row, budget, request.timeout, say))
+    except KeyboardInterrupt:  # what was measured by then is worth having
+        interrupted = True
     settings = {key: value for key, value in asdict(request).items() if key in ("steps", "warm_up", "seed", "amp")}
+    settings["interrupted"] = interrupted
     return Result(subject.target, subject.inputs, settings, machine, found["versions"], layout, rows, budget, largest)
 
 

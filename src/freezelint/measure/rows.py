@@ -74,7 +74,7 @@ class Largest:
     peak: int | None
     runs: int
     bounded: bool = False  # nothing that is too large was found
-    reason: str = ""  # why there is none
+    reason: str = ""  # what ended the search, if it was not memory
 
 
 @dataclass(frozen=True)

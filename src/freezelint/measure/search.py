@@ -52,7 +52,8 @@ def searched(attempt: Callable[[int], dict[str, Any]], row: Row, budget: int) ->
         else:
             too_large = batch
             if found["status"] in (FAILED, TIMED_OUT):
-                reason = found["reason"]
+                reason = f"batch {batch} {found['status']}: {found['reason']}"
+                break  # of something else than memory
     best = max(peaks, default=0)
     return Largest(
         row.strategy,
@@ -64,7 +65,7 @@ def searched(attempt: Callable[[int], dict[str, Any]], row: Row, budget: int) ->
         peaks.get(best),
         runs,
         bounded=too_large is None,
-        reason=reason if not best or too_large == best + 1 else "",
+        reason=reason,
     )
 
 

@@ -33,6 +33,8 @@ def about(result: Result) -> Iterator[str]:
     yield ", ".join(parts)
     settings = result.settings
     yield f"a process of its own for each row: {settings['warm_up']} steps of warm-up, {settings['steps']} timed ones"
+    if settings.get("interrupted"):
+        yield f"interrupted after {len(result.rows)} rows"
     bases = sorted(row.base for row in result.rows if row.base is not None)
     if bases:
         base = size(bases[len(bases) // 2])

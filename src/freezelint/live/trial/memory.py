@@ -91,10 +91,8 @@ class Peak:
         return _line_of_status("VmHWM") or _most_ever()
 
 
-def in_use(device: torch.device) -> int | None:
-    """What is in use now."""
-    if device.type == "cuda":
-        return int(torch.cuda.memory_allocated(device))
+def in_use() -> int | None:
+    """What the process takes now."""
     return _line_of_status("VmRSS") or _most_ever()
 
 

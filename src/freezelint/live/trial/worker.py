@@ -94,6 +94,7 @@ def versions() -> dict[str, str]:
 
 def trial(job: jobs.Trial) -> dict[str, Any]:
     """Train by a strategy for some steps and count."""
+    base = memory.in_use()
     found = subject(job.subject)
     if job.limit is not None and found.device.type == "cuda":
         number = torch.cuda.current_device() if found.device.index is None else found.device.index
@@ -110,6 +111,7 @@ def trial(job: jobs.Trial) -> dict[str, Any]:
         "status": rows.MEASURED,
         **counted,
         "peak": most,
+        **({} if found.device.type == "cuda" else {"base": base}),
         "seconds": {
             "median": statistics.median(seconds),
             "fastest": min(seconds),
@@ -180,11 +182,7 @@ def main(job: str, result: str) -> None:
     with contextlib.suppress(OSError):
         # Where memory ends for all, this process is the one to go.
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    base = memory.in_use(torch.device("cpu"))
-    asked = jobs.loaded(Path(job).read_text(encoding="utf-8"))
-    found = answer(asked)
-    if found["status"] == rows.MEASURED and isinstance(asked, jobs.Trial) and asked.subject.device == "cpu":
-        found["base"] = base
+    found = answer(jobs.loaded(Path(job).read_text(encoding="utf-8")))
     Path(result).write_text(json.dumps(found), encoding="utf-8")
 
 
