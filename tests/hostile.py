@@ -124,7 +124,10 @@ INPUTS: dict[str, tuple[Builder, int]] = {
     "one long line": (_one(lambda n: _file("x = [" + "1, " * n + "]\n", LOOP)), 600_000),
     "long name": (_one(lambda n: _file("x" * n + " = 1\n", LOOP)), 1_900_000),
     "white space": (_one(lambda n: _file("x = 1" + " " * n + "\n" + "\t" * n + "\n", LOOP)), 900_000),
-    "branches": (_one(lambda n: _file(_lines(lambda i: f"if c{i}: model.eval()\n", range(n)), LOOP)), 10_000),
+    "branches": (
+        _one(lambda n: _file("mode = model.eval\n", _lines(lambda i: f"if c{i}: mode()\n", range(n)), LOOP)),
+        10_000,
+    ),
     "elif": (
         _one(lambda n: _file("if a == 0: pass\n", _lines(lambda i: f"elif a == {i}: pass\n", range(n)), LOOP)),
         10_000,
@@ -132,8 +135,8 @@ INPUTS: dict[str, tuple[Builder, int]] = {
     "branches that freeze": (
         _one(
             lambda n: _file(
-                "def freeze(m):\n    m.requires_grad_(False)\n\n\n",
-                _lines(lambda i: f"if c{i}: freeze(model)\n", range(n)),
+                "def freeze():\n    model.requires_grad_(False)\n\n\n",
+                _lines(lambda i: f"if c{i}: freeze()\n", range(n)),
                 LOOP,
             )
         ),
@@ -176,10 +179,14 @@ INPUTS: dict[str, tuple[Builder, int]] = {
     ),
     "brackets in a string": (_one(lambda n: _file("x = '" + "[" * n + "'\n", LOOP)), 1_500_000),
     "optimizers": (
-        _one(lambda n: _file(_lines(lambda i: f"o{i} = torch.optim.SGD(model.parameters(), 0.1)\n", range(n)), LOOP)),
+        _one(
+            lambda n: _file(
+                "S, q = torch.optim.SGD, list(model.parameters())\n", _lines(lambda i: f"o{i} = S(q)\n", range(n)), LOOP
+            )
+        ),
         10_000,
     ),
-    "models": (_one(lambda n: _file(_lines(lambda i: f"m{i} = nn.Linear(2, 2)\n", range(n)), LOOP)), 10_000),
+    "models": (_one(lambda n: _file("L = nn.Linear\n", _lines(lambda i: f"m{i} = L(2)\n", range(n)), LOOP)), 10_000),
     "layers": (_one(lambda n: _file("model = nn.Sequential(" + "nn.Linear(2, 2), " * n + ")\n", LOOP)), 10_000),
     "named layers": (
         _one(

@@ -250,6 +250,21 @@ def _tokens_changed(
     return [(text, origin) for text, (_, origin) in zip(texts, lines, strict=True)] if count else None
 
 
+def spacing(random: Random, lines: Lines) -> Iterable[tuple[str, Origin]] | None:
+    """No spaces around `=`, `==` and behind commas."""
+    tight = {"=", "==", "+", ","} if random.random() < 0.5 else {random.choice(("=", "==", "+", ","))}
+    texts = [line for line, _ in lines]
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO("\n".join(texts)).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return None
+    for before, token, after in reversed(list(zip(tokens, tokens[1:], tokens[2:], strict=False))):
+        if token.type == tokenize.OP and token.string in tight and before.end[0] == after.start[0]:
+            row = token.start[0] - 1
+            texts[row] = texts[row][: before.end[1]] + token.string + texts[row][after.start[1] :]
+    return [(text, origin) for text, (_, origin) in zip(texts, lines, strict=True)]
+
+
 def parentheses(random: Random, lines: Lines) -> Iterable[tuple[str, Origin]] | None:
     """Parentheses around what is assigned, returned, tested or given."""
     tree = _parsed(lines)
@@ -390,7 +405,7 @@ def in_function(random: Random, program: Program) -> Program | None:
         return None
     stay = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     at = len(tree.body)
-    while at and not isinstance(tree.body[at - 1], stay) and not _is_head(tree.body[at - 1]):
+    while at and not any(isinstance(n, stay) for n in ast.walk(tree.body[at - 1])) and not _is_head(tree.body[at - 1]):
         at -= 1
     moved = tree.body[at:]
     bound = {name for s in moved for name in _names(s, ast.Store)}
@@ -445,7 +460,7 @@ def split(random: Random, program: Program) -> Program | None:
 
 
 CHANGES: tuple[Change, ...] = (
-    *map(_one, (comments, dead_code, if_true, quotes, parentheses, rename, reorder)),
+    *map(_one, (comments, dead_code, if_true, quotes, spacing, parentheses, rename, reorder)),
     in_function,
     split,
 )

@@ -161,7 +161,7 @@ def test_a_file_that_nobody_wrote(capsys: pytest.CaptureFixture[str], text: str)
     Path("table.py").write_text(text + FAULT)
     _, [finding] = check(capsys)
     assert (finding["path"], finding["rule"], finding["severity"]) == ("table.py", "read-error", "info")
-    assert "tokens, and files of more than 100,000 are taken for generated" in finding["message"]
+    assert "tokens, and files of more than 90,000 are taken for generated" in finding["message"]
 
 
 DEEP = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache as remembered
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from freezelint import suppress, work
 from freezelint.config import Config, Settings, group_of
-from freezelint.finding import Finding, Site, by_cause, in_order, place_of
+from freezelint.finding import Finding, Site, by_cause, in_order, one_story, place_of
 from freezelint.notices import INTERNAL_ERROR, NOTICES, UNUSED_SUPPRESSION
 from freezelint.pages import Pages
 from freezelint.report.base import Report, Suppressed
@@ -119,7 +119,20 @@ def _once(findings: Iterable[Finding]) -> list[Finding]:
     for finding in findings:
         key = (finding.rule, finding.site)
         kept[key] = min(kept.get(key, finding), finding, key=_asks)
-    return by_cause(kept.values())
+    return by_cause(_best_told(kept.values()))
+
+
+def _best_told(findings: Collection[Finding]) -> Iterator[Finding]:
+    """Without what another finding tells more of, though it was seen from another file."""
+    from freezelint.trace.check import rule_of
+
+    there: dict[str, list[Finding]] = {}
+    for finding in findings:
+        there.setdefault(finding.rule, []).append(finding)
+    for slug, listed in there.items():
+        rule = rule_of(slug)
+        others = [other for better in (rule.yields_to if rule else ()) for other in there.get(better, ())]
+        yield from (one for one in listed if not any(one_story(one, other) for other in others))
 
 
 def _asks(finding: Finding) -> tuple[object, ...]:

@@ -45,7 +45,7 @@ def load(file: Path) -> list[Known]:
         book = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BaselineError(f"{file}: there is no such baseline: write it with --write-baseline") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BaselineError(f"{file}: the baseline cannot be read: {error}") from None
     version = book.get("version") if isinstance(book, dict) else None
     if version != VERSION:

@@ -221,7 +221,7 @@ def load(file: Path, extending: tuple[Path, ...] = ()) -> Config | None:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:  # malformed TOML and bytes that are not UTF-8 alike
+    except (ValueError, RecursionError) as error:  # malformed TOML, bytes that are not UTF-8, lists in lists in lists
         raise ConfigError(f"{file}: is not valid TOML: {error}") from None
     tools = document.get("tool", {})
     table = tools.get("freezelint") if isinstance(tools, dict) else None

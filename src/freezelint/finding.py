@@ -111,6 +111,11 @@ def place_of(finding: Finding) -> tuple[str, int, int, int, str, str]:
     return site.path, -1 if site.cell is None else site.cell, site.line, site.column, finding.rule, finding.message
 
 
+def one_story(one: Finding, other: Finding) -> bool:
+    """Whether the place of one finding is part of the other's story."""
+    return one.site in (other.site, other.about, *other.related) or other.site in (one.site, one.about, *one.related)
+
+
 def by_cause(findings: Iterable[Finding]) -> list[Finding]:
     """One finding for each rule and cause: the first in the order of reports, with the other places in its story."""
     told: dict[object, Finding] = {}

@@ -209,11 +209,12 @@ def _say_what_was_read(report: Report, config: Settings, seconds: float) -> None
 def _write_baseline(report: Report, file: Path | None, config: Settings) -> int:
     from freezelint import baseline
     from freezelint.notices import INTERNAL_ERROR
+    from freezelint.report.escape import printable
 
     if file is None:
         raise WrongUse("--write-baseline needs a file: --baseline FILE, or `baseline` in the configuration")
     number = baseline.write(report, file, config)
-    print(f"{os.fspath(file)}: {number} {'finding' if number == 1 else 'findings'}")
+    print(f"{printable(os.fspath(file))}: {number} {'finding' if number == 1 else 'findings'}")
     return WRONG_USE if any(finding.rule == INTERNAL_ERROR for finding in report.findings) else NOTHING_FOUND
 
 
@@ -250,9 +251,13 @@ def _fix(report: Report, config: Settings, options: dict[str, Any]) -> bool:
 def _diff(report: Report, config: Settings, options: dict[str, Any]) -> int:
     """Print what the fixes would change."""
     from freezelint import mending
+    from freezelint.report.escape import printable
 
     plan = mending.plan(report, config, unsafe=options["unsafe_fixes"])
-    sys.stdout.writelines(plan.diff())
+    lines = plan.diff()
+    if sys.stdout.isatty():  # a patch holds what the files hold; a terminal must not act on it
+        lines = (printable(line.rstrip("\r\n")) + "\n" for line in lines)
+    sys.stdout.writelines(lines)
     _say_what_is_left(plan)
     return FOUND if plan.changes and not options["exit_zero"] else NOTHING_FOUND
 

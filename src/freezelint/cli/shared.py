@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from freezelint.finding import Severity
+from freezelint.report.escape import printable
 
 if TYPE_CHECKING:
     from freezelint.config import Settings
@@ -27,6 +28,10 @@ class WrongUse(click.ClickException):
     """One line about a wrong name or setting, without the usage text that helps with options only."""
 
     exit_code = WRONG_USE
+
+    def format_message(self) -> str:
+        """Names of files are part of it, and may hold anything."""
+        return printable(self.message)
 
 
 def split(ctx: click.Context, param: click.Parameter, value: Iterable[str]) -> tuple[str, ...]:
@@ -106,7 +111,7 @@ def level(text: str | None) -> Severity | None:
 
 
 def print_trace(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def colored(choice: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,15 @@ def diff(path: str, before: str, after: str) -> Iterator[str]:
 
 
 def _names(path: str) -> tuple[str, str]:
-    return (path, path) if path.startswith("/") or ":" in path else (f"a/{path}", f"b/{path}")
+    """Names in the head of a patch, quoted as git does where they hold what would end the line."""
+    names = (path, path) if path.startswith("/") or ":" in path else (f"a/{path}", f"b/{path}")
+    if path.isprintable():
+        return names
+    before, after = (
+        "".join(chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in os.fsencode(name))
+        for name in names
+    )
+    return f'"{before}"', f'"{after}"'
 
 
 def _lines(text: str) -> list[str]:

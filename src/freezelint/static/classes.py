@@ -194,8 +194,8 @@ def used_as_modules(cls: ClassInfo) -> frozenset[str]:
     return cls.uses
 
 
-_CONTAINER = re.compile(r"\bself\.(\w+)(?:: [\w.\[\], ]+)? = (?:torch\.)?(?:nn\.)?Module(?:List|Dict)\(")
-_GROWS = re.compile(r"\bself\.(\w+)(?:\.(?:append|insert|extend|add_module|update)\(|\[[^\]]+\] = )")
+_CONTAINER = re.compile(r"\bself\.(\w+)(?:\s*: [\w.\[\], ]+)?\s*=[\s(]*(?:torch\.)?(?:nn\.)?Module(?:List|Dict)\(")
+_GROWS = re.compile(r"\bself\.(\w+)(?:\.(?:append|insert|extend|add_module|update)\(|\[[^\]]+\]\s*=(?!=))")
 
 
 def grows(cls: ClassInfo) -> bool:

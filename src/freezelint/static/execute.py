@@ -50,7 +50,10 @@ def block(it: Interpreter, body: Sequence[Any], worlds: list[World]) -> list[Wor
             ordered = len(running)
         allowed = it.fuel // 2  # what one statement may take in all worlds; those that come after are not looked at
         for world in running:
-            after += _run(it, statement, world)
+            try:
+                after += _run(it, statement, world)
+            except RecursionError:  # thousands of `elif`; what follows is looked at all the same
+                after.append(world)
             if it.fuel < allowed:
                 break
         # Worlds that ran side by side through a statement are no more alike than before it.

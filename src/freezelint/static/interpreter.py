@@ -170,6 +170,7 @@ class Interpreter:
                         self.found.append(Found(rule, fault, dict(world.assumed), self.entry))
         if isinstance(event, ev.Backward):
             self._reach(world, event)
+        self.fuel -= len(world.state.optimizers) // MANY
         world.state = world.state.apply(event)
 
     def _reach(self, world: World, event: ev.Backward) -> None:

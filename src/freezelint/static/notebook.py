@@ -47,7 +47,7 @@ def program(text: str) -> tuple[str, tuple[Cell, ...]]:
     """
     try:
         book = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenNotebook(f"is no valid notebook (JSON: {error})") from None
     cells = book.get("cells") if isinstance(book, dict) else None
     if cells is None and isinstance(book, dict) and isinstance(book.get("worksheets"), list):  # nbformat 3

@@ -67,6 +67,8 @@ class _Proper:
         self.started = len(self.writer.tokens)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is not None:
+            return
         places = self.writer.places
         first = self.started if self.start is None else places[id(self.start)][0]
         last = len(self.writer.tokens) if self.end is None else places[id(self.end)][1]

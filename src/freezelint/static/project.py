@@ -183,6 +183,8 @@ def _gitignores_above(root: Path) -> Iterator[Ignores]:
 def _gitignore(file: Path, base: Path) -> Iterator[Ignores]:
     """The patterns of one .gitignore; none when there is no such file, or it is broken: git would go on as well."""
     try:
+        if not file.is_file():  # a pipe would be waited for
+            return
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         yield Ignores(os.path.abspath(base), compiled(*lines))
     except (OSError, ConfigError):
