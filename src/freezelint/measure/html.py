@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Sequence
 from importlib import resources
 
@@ -10,7 +9,7 @@ from freezelint import __version__
 from freezelint.measure.claims import judged
 from freezelint.measure.rows import KINDS, Result, Row, groups, size
 from freezelint.measure.text import HEADS, about, cells, failed, fitting, group_title
-from freezelint.report.escape import printable
+from freezelint.report.html import escaped
 
 # One colour a kind, told apart in light and dark, and by people who see red and green alike.
 COLORS = dict(zip(KINDS, ("#8a94a6", "#e69f00", "#56b4e9", "#009e73"), strict=True))
@@ -36,13 +35,13 @@ def render(result: Result) -> Iterator[str]:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width">\n'
         f'<meta name="generator" content="freezelint {__version__}">\n'
-        f"<title>freezelint measure: {_text(result.target)}</title>\n<style>\n{css}{CSS}</style>\n</head>\n<body>\n"
+        f"<title>freezelint measure: {escaped(result.target)}</title>\n<style>\n{css}{CSS}</style>\n</head>\n<body>\n"
         "<h1>freezelint measure</h1>\n"
     )
     for line in about(result):
-        yield f"<p>{_text(line)}</p>\n"
+        yield f"<p>{escaped(line)}</p>\n"
     for (optimizer, amp), rows in groups(result.rows).items():
-        yield f"<h2>{_text(group_title(optimizer, amp))}</h2>\n"
+        yield f"<h2>{escaped(group_title(optimizer, amp))}</h2>\n"
         measured = [row for row in rows if row.measured]
         if measured:
             yield from _memory(measured)
@@ -53,9 +52,9 @@ def render(result: Result) -> Iterator[str]:
         yield "<h2>What is often said, and what is so here</h2>\n<table>\n"
         for claim in told:
             columns = (claim.text, claim.verdict, claim.evidence)
-            yield f"<tr>{''.join(f'<td class=wide>{_text(column)}</td>' for column in columns)}</tr>\n"
+            yield f"<tr>{''.join(f'<td class=wide>{escaped(column)}</td>' for column in columns)}</tr>\n"
         yield "</table>\n"
-    yield from (f"<p>{_text(line)}</p>\n" for line in fitting(result))
+    yield from (f"<p>{escaped(line)}</p>\n" for line in fitting(result))
     yield from _largest(result)
     yield "</body>\n</html>\n"
 
@@ -105,7 +104,7 @@ def _svg_start(lines: int, what: str) -> str:
 
 
 def _label(row: Row, number: int) -> str:
-    return f'<text x="0" y="{number * LINE + 15}">{_text(_short(row.title))}</text>\n'
+    return f'<text x="0" y="{number * LINE + 15}">{escaped(_short(row.title))}</text>\n'
 
 
 def _short(title: str, most: int = 56) -> str:
@@ -115,13 +114,13 @@ def _short(title: str, most: int = 56) -> str:
 
 def _table(rows: Sequence[Row]) -> Iterator[str]:
     heads = ["strategy", *HEADS[1:], "frozen part"]
-    yield f"<table>\n<tr>{''.join(f'<th>{_text(head)}</th>' for head in heads)}</tr>\n"
+    yield f"<table>\n<tr>{''.join(f'<th>{escaped(head)}</th>' for head in heads)}</tr>\n"
     for row in rows:
         if row.measured:
-            yield f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in [*cells(row), row.stayed])}</tr>\n"
+            yield f"<tr>{''.join(f'<td>{escaped(cell)}</td>' for cell in [*cells(row), row.stayed])}</tr>\n"
         else:
-            why = f'<td class=wide colspan="{len(heads) - 1}">{_text(failed(row))}</td>'
-            yield f"<tr><td>{_text(row.title)}</td>{why}</tr>\n"
+            why = f'<td class=wide colspan="{len(heads) - 1}">{escaped(failed(row))}</td>'
+            yield f"<tr><td>{escaped(row.title)}</td>{why}</tr>\n"
     yield "</table>\n"
 
 
@@ -132,10 +131,5 @@ def _largest(result: Result) -> Iterator[str]:
     for one in result.largest:
         batch = f"{one.batch}{'+' if one.bounded else ''}" if one.batch else f"none {one.reason}"
         columns = (one.title, group_title(one.optimizer, one.amp), batch, size(one.peak))
-        yield f"<tr>{''.join(f'<td>{_text(column)}</td>' for column in columns)}</tr>\n"
+        yield f"<tr>{''.join(f'<td>{escaped(column)}</td>' for column in columns)}</tr>\n"
     yield "</table>\n"
-
-
-def _text(text: str) -> str:
-    """Text that is no markup."""
-    return html.escape(printable(text))
