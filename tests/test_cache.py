@@ -304,6 +304,7 @@ def test_a_folder_that_cannot_be_written(warm: Warm, monkeypatch: pytest.MonkeyP
 
 
 def test_two_at_once(folder: Path) -> None:
+    Path("freezelint.toml").write_text("")
     lay(main=MAIN, helpers=FREEZES, **{f"other_{number}": ALONE for number in range(20)})
     command = [sys.executable, "-m", "freezelint", "check", "--isolated", "--output-format", "json", "."]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
@@ -470,7 +471,7 @@ def test_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_without_a_project_it_is_beside_what_is_checked_from(folder: Path) -> None:
-    assert cache.where(Path("any/where")) == folder / cache.NAME
+    assert cache.where(Path(folder.anchor)) == folder / cache.NAME
 
 
 @pytest.mark.parametrize("option", ["--trace", "--diff"])

@@ -18,10 +18,13 @@ from freezelint.report.base import Report, Suppressed
 from freezelint.static.checked import together
 from freezelint.static.notebook import relocate
 from freezelint.static.project import Real, Source, discover, read
+from freezelint.survey import survey, survey_repository
 from freezelint.work import Batch, Progress, Reader, Trace
 
 if TYPE_CHECKING:
     from freezelint.cache import Cache
+
+__all__ = ["Report", "check", "check_text", "survey", "survey_repository"]
 
 
 def check(

@@ -27,7 +27,7 @@ from freezelint.static.project import Source, discover, display_path, read
 from freezelint.trace.check import all_rules
 
 # extra -> the library that it brings
-EXTRAS = {"live": "torch", "lsp": "pygls", "watch": "watchfiles"}
+EXTRAS = {"live": "torch", "lsp": "pygls", "watch": "watchfiles", "scale": "distributed"}
 
 LISTED = 8
 

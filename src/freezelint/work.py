@@ -5,14 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from freezelint import suppress
 from freezelint.finding import Finding, Severity, Site
@@ -65,6 +66,14 @@ def _agreed(digest: str, other: str) -> str:
     from freezelint.cache.book import MIXED
 
     return digest if digest == other else MIXED
+
+
+def forget() -> None:
+    """Look at the disk again: in a program that goes on running, files come and go."""
+    if "freezelint.static.modules" in sys.modules:
+        from freezelint.static import modules
+
+        modules.forget()
 
 
 def no_progress(number: int, total: int, file: Path) -> None:
@@ -265,6 +274,26 @@ class Pool(ProcessPoolExecutor):
         for process in list((getattr(self, "_processes", None) or {}).values()):
             process.kill()  # what it works on is of no use to anybody
         self.shutdown(wait=False, cancel_futures=True)
+
+
+class Pools(Executor):
+    """A pool of processes, and another one when one of them dies. What was lost with it fails."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._pool = Pool(number)
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        """Submit some work."""
+        try:
+            return self._pool.submit(work, *arguments, **more)
+        except BrokenProcessPool:
+            self._pool.shutdown(wait=False)
+            self._pool = Pool(self._number)
+            return self._pool.submit(work, *arguments, **more)
+
+    def __exit__(self, *ending: Any) -> None:
+        self._pool.__exit__(*ending)
 
 
 def _begin() -> None:

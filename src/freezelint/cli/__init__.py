@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from freezelint import __version__
-from freezelint.cli import check, clean, confirm, doctor, lsp, measure, rules
+from freezelint.cli import check, clean, confirm, doctor, lsp, measure, rules, survey
 from freezelint.cli.shared import WRONG_USE, WrongUse
 from freezelint.nearest import nearest
 
@@ -63,6 +63,7 @@ for command in (
     rules.rules,
     doctor.doctor,
     clean.clean,
+    survey.survey,
     lsp.lsp,
     rules.new_rule,
 ):

@@ -19,6 +19,7 @@ def watch(paths: Iterable[Path], check: Callable[[], int]) -> int:
         raise WrongUse("--watch needs watchfiles, which is not installed here: pip install 'freezelint[watch]'")
     import watchfiles
 
+    from freezelint import work
     from freezelint.static.project import NEVER_ENTERED, SUFFIXES
 
     def matters(change: object, name: str) -> bool:
@@ -29,7 +30,7 @@ def watch(paths: Iterable[Path], check: Callable[[], int]) -> int:
     status = check()
     _say()
     for _ in watchfiles.watch(*folders, watch_filter=matters, raise_interrupt=False):
-        _forget()
+        work.forget()
         try:
             status = check()
         except WrongUse as wrong:  # a configuration in the middle of being written
@@ -41,10 +42,3 @@ def watch(paths: Iterable[Path], check: Callable[[], int]) -> int:
 def _say() -> None:
     sys.stdout.flush()
     print(f"{time.strftime('%H:%M:%S')} watching; interrupt to end", file=sys.stderr, flush=True)
-
-
-def _forget() -> None:
-    if "freezelint.static.modules" in sys.modules:
-        from freezelint.static import modules
-
-        modules.forget()

@@ -36,6 +36,7 @@ Mend = Callable[[Repair, object], "Fix | None"]
 Reader = Callable[[Path], "Source | Finding"]
 Done = TypeVar("Done")
 
+_ONE_AT_A_TIME = threading.Lock()  # the size of stacks and the collector are the whole process's
 STACK = 256 << 20  # reserved, not used: pages that are never touched cost nothing
 
 
@@ -53,7 +54,7 @@ def analyse(
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 12_000))
     modules = Modules(read)
-    with _seldom_collecting():
+    with _ONE_AT_A_TIME, _seldom_collecting():
         return _with_deep_stack(_one(source, modules, rules, trace, mend) for source in sources)
 
 
