@@ -317,6 +317,20 @@ def one():
     return nn.Linear(3, 2)
 
 
+def frozen():
+    model = small().requires_grad_(False)
+    model.numbers = nn.Parameter(torch.ones(3, dtype=torch.int64), requires_grad=False)
+    return model
+
+
+def lazy():
+    return nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.LazyLinear(2))
+
+
+def too_large():
+    return nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 10**14))
+
+
 def twice():
     class Twice(nn.Module):
         def __init__(self):
@@ -364,6 +378,13 @@ def test_a_factory(factories: None, measured: Measured) -> None:
     assert found["full"].parameters == {"all": 16 + 8 + 20 + 10, "meant": 54, "trained": 54}
     assert found["frozen-filtered"].frozen == {"weights": 6, "weights_changed": 0, "buffers": 3, "buffers_changed": 3}
     assert table(measured("factories:with_loss"))["cached-features"].measured
+    assert table(measured("factories:lazy", inputs=("4,3",)))["full"].parameters["trained"] == 16 + 10
+
+
+def test_what_the_factory_froze_is_asked_of_nobody(factories: None, measured: Measured) -> None:
+    found = table(measured("factories:frozen", inputs=("4,3",)))
+    assert found["full"].parameters == {"all": 57, "meant": 54, "trained": 54}
+    assert found["frozen-filtered"].parameters["trained"] == 10
 
 
 def test_the_part_that_a_user_names(factories: None, measured: Measured) -> None:
@@ -398,6 +419,7 @@ def test_a_strategy_that_does_not_work_is_a_row(
     "arguments, says",
     [
         (["factories:raises", "--input", "4,3"], "factories:raises cannot be measured: ValueError: mine"),
+        (["factories:too_large", "--input", "4,3"], "cannot be measured: out of memory"),
         (["factories:no_model", "--input", "4,3"], "the factory returned int: give a model"),
         (["factories:nothing", "--input", "4,3"], "factories has no 'nothing'"),
         (["no_such_module:f", "--input", "4,3"], "No module named 'no_such_module'"),

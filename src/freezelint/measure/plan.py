@@ -11,7 +11,7 @@ from typing import Any
 from freezelint.measure import process, search
 from freezelint.measure.jobs import Look, Subject, Trial
 from freezelint.measure.models import CLASSES, MODELS
-from freezelint.measure.rows import MEASURED, NOT_POSSIBLE, OUT_OF_MEMORY, Largest, Result, Row
+from freezelint.measure.rows import FAILED, MEASURED, NOT_POSSIBLE, OUT_OF_MEMORY, Largest, Result, Row
 from freezelint.measure.strategies import OPTIMIZERS, STRATEGIES, Strategy
 from freezelint.nearest import did_you_mean
 
@@ -58,7 +58,8 @@ def measure(request: Request, progress: Progress = lambda *_: None) -> Result:
     progress(0, 0, "looking at the model")
     found = process.run(Look(subject, request.head, tuple(request.cuts)), request.timeout)
     if found["status"] != MEASURED:
-        raise CannotMeasure(f"{subject.target} cannot be measured: {found['reason']}")
+        why = found["reason"] if found["status"] == FAILED else f"{found['status']}: {found['reason']}"
+        raise CannotMeasure(f"{subject.target} cannot be measured: {why}")
     layout, machine = found["layout"], found["machine"]
     budget = request.budget
     if request.largest and budget is None:

@@ -116,5 +116,6 @@ def _most_ever() -> int | None:
 
 def ran_out(error: BaseException) -> bool:
     """Whether an error says that there was not enough memory."""
-    text = str(error)
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or "not enough memory" in text.lower()
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    return any(words in str(error) for words in ("not enough memory", "can't allocate memory"))

@@ -79,19 +79,21 @@ def prepare(subject: Subject, trial: Trial) -> Prepared:
     strategy, model = trial.strategy, subject.model
     layout = Layout(trial.order, trial.stages)
     awake = layout.from_(trial.cut)
-    meant = parameters_of(model, awake)
-    weights = [p for p in model.parameters() if p not in meant]
+    meant = {p: None for p in parameters_of(model, awake) if _can_train(p)}
+    weights: list[torch.Tensor] = []
     buffers: list[torch.Tensor] = []
     if strategy.cut != "start":  # a part of the model is meant to stay as it is
+        weights = [p for p in model.parameters() if p not in meant]
         buffers = [b for name, m in model.named_modules() if name not in awake for b in m.buffers(recurse=False)]
         if not weights:
             raise NotPossible("nothing would be left to freeze")
     model.train()
     if strategy.lora:
         meant = _with_adapters(model, meant, layout.head)
-    elif strategy.freeze:
+    else:
         for p in model.parameters():
-            p.requires_grad_(p in meant)
+            # Whatever the factory froze; whole numbers cannot train.
+            p.requires_grad_((p in meant or not strategy.freeze) and _can_train(p))
     if strategy.batchnorm_eval:
         _batchnorm_in_eval(model, awake)
     if strategy.checkpoint:
@@ -123,6 +125,10 @@ def prepare(subject: Subject, trial: Trial) -> Prepared:
     if strategy.cached:
         _from_cache(prepared, subject, trial.cut)
     return prepared
+
+
+def _can_train(parameter: nn.Parameter) -> bool:
+    return bool(parameter.is_floating_point() or parameter.is_complex())
 
 
 def _record_from_here(*_: Any) -> None:

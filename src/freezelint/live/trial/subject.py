@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from freezelint.live import factory
 from freezelint.live.factory import FactoryError
@@ -57,7 +58,11 @@ def subject(asked: jobs.Subject) -> Subject:
     def loss(output: Any) -> torch.Tensor:
         return factory.scalar(output) if made.loss is None else factory.applied(made.loss, output, batch)
 
-    return Subject(model, batch, loss, device, made.loss is not None and not asked.kind)
+    found = Subject(model, batch, loss, device, made.loss is not None and not asked.kind)
+    if any(is_lazy(p) for p in model.parameters()):
+        with torch.no_grad():
+            found.forward()
+    return found
 
 
 def _own(asked: jobs.Subject, inputs: tuple[Any, ...]) -> nn.Module:
