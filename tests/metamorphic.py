@@ -158,19 +158,19 @@ def comments(random: Random, lines: Lines) -> Iterable[tuple[str, Origin]] | Non
 
 
 DEAD = (
-    "unused_0 = 3",
-    'unused_1 = "a" + "b"',
-    "if False:\n    unused_2 = 1",
-    "def unused_3(a, b=2):\n    return a + b",
+    "idle_0 = 3",
+    'idle_1 = "a" + "b"',
+    "if False:\n    idle_2 = 1",
+    "def idle_3(a, b=2):\n    return a + b",
     "pass",
     "assert True",
-    "class Unused4:\n    size = 3",
-    "for unused_5 in (): pass",
-    "unused_6 = [1, 2][0]",
-    "unused_7: int = 0",
+    "class Idle4:\n    size = 3",
+    "for idle_5 in (): pass",
+    "idle_6 = [1, 2][0]",
+    "idle_7: int = 0",
     "if 1 > 2:\n    pass\nelse:\n    pass",
-    "try:\n    unused_8 = 1\nfinally:\n    pass",
-    "unused_9 = lambda: None",
+    "try:\n    idle_8 = 1\nfinally:\n    pass",
+    "idle_9 = lambda: None",
 )
 
 

@@ -98,7 +98,7 @@ def _own_business(cls: cst.ClassDef | None, node: cst.FunctionDef) -> bool:
 
 def _given(text: str, called: str, name: str, default: str) -> bool:
     """Whether a call in the same file gives the argument by name, and not as its default."""
-    for match in re.finditer(rf"(?<!def )(?<!class )\b{called}\([^()]*?\b{name}[ \t]*=[ \t]*([\w.\[\]\"']+)", text):
+    for match in re.finditer(rf"(?<!def )(?<!class )\b{called}\([^()]*?\b{name}\s*=[\s(]*([\w.\[\]\"']+)", text):
         if match.group(1) != default:
             return True
     return False
@@ -150,7 +150,7 @@ def _plain(
         return True
     text = dotted(value)
     used = re.search(
-        rf"\b(?:if|elif|while|not|and|or)\s+self\.{name}\b(?!\s*\()", it.scope.module.tree.code_for_node(cls)
+        rf"\b(?:if|elif|while|not|and|or)[\s(]+self\.{name}\b(?!\s*\()", it.scope.module.tree.code_for_node(cls)
     )
     param = given.get(text)
     if param is not None:

@@ -69,7 +69,10 @@ def source(it: Interpreter, node: cst.CSTNode) -> str:
     module = it.scope.module
     text = module.sources.get(id(node))
     if text is None:
-        text = module.sources[id(node)] = " ".join(module.tree.code_for_node(node).split())
+        bare: Any = node
+        if getattr(node, "lpar", ()) and not isinstance(node, (cst.Tuple, cst.GeneratorExp)):
+            bare = bare.with_changes(lpar=(), rpar=())  # parentheses that say nothing
+        text = module.sources[id(node)] = " ".join(module.tree.code_for_node(bare).split())
     return text
 
 

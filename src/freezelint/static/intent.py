@@ -23,7 +23,7 @@ def asked(it: Interpreter, node: cst.CSTNode) -> str:
         name = value.attr.value
         # `self.frozen = not trainable` says what it means elsewhere.
         elsewhere = re.findall(rf"\.{name}[ \t]*(?::[^=\n]*)?=(?!=)[ \t]*(.*)", it.scope.module.text)
-        return name if all(re.fullmatch(rf"[\w.]*\b{name}\b,?[ \t]*(#.*)?", text) for text in elsewhere) else ""
+        return name if all(re.fullmatch(rf"\(*[\w.]*\b{name}\b\)*,?[ \t]*(#.*)?", text) for text in elsewhere) else ""
     if isinstance(value, cst.Subscript) and len(value.slice) == 1 and isinstance(value.slice[0].slice, cst.Index):
         key = value.slice[0].slice.value
         return str(key.evaluated_value) if isinstance(key, cst.SimpleString) else ""

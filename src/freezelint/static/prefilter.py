@@ -32,7 +32,7 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         ("Adam", r"\bAdamW?\("),
         ("SGD(", None),
         # a loss class beside a grad mode
-        ("Loss(", r"^class[ ]+\w*Loss\([\s\S]*no_grad\b|no_grad\b[\s\S]*^class[ ]+\w*Loss\("),
+        ("Loss(", r"^[ \t]*class[ ]+\w*Loss\([\s\S]*no_grad\b|no_grad\b[\s\S]*^[ \t]*class[ ]+\w*Loss\("),
         # weights whose names nobody compares
         ("hyper_parameters", r"\[[\"']hyper_parameters[\"']\][\s\S]*strict=False"),
         # what a list's method returns is given to something
@@ -43,6 +43,10 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         (".train", r"^[ \t]*[\w.\[\]'\"]+\.train[ \t]*(?:;|#|$)|\.train(?:ing)?[ \t]*=(?!=)"),
         ("def train(", r"^[ \t]+(?:async[ ]+)?def[ ]+train\("),
         ("def eval(", r"^[ \t]+(?:async[ ]+)?def[ ]+eval\("),
+        # flags are read once and for all
+        ("FSDP(", None),
+        ("FullyShardedDataParallel(", None),
+        ("fully_shard(", None),
         # a grad mode as a statement
         ("torch.no_grad", r"^[ \t]*torch\.no_grad\b"),
         ("torch.inference_mode", r"^[ \t]*torch\.inference_mode\b"),
@@ -59,8 +63,8 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
     )
 )
 
-_TOP = re.compile(r"^(?:async[ ]+def|def|class)[ ]+(\w+)", re.MULTILINE)
-_METHOD = re.compile(r"^[ \t]+(?:async[ ]+def|def)[ ]+(\w+)", re.MULTILINE)
+_TOP = re.compile(r"^()(?:async[ ]+def|def|class)[ ]+(\w+)", re.MULTILINE)
+_METHOD = re.compile(r"^([ \t]+)(?:async[ ]+def|def)[ ]+(\w+)", re.MULTILINE)
 
 
 def matters(text: str) -> bool:
@@ -104,9 +108,12 @@ class Segments:
 
 
 def _pieces(start: re.Pattern[str], text: str) -> list[tuple[str, str]]:
-    """Each definition's name and text, from the blank line above it, where its decorators stand, to the next one."""
+    """Each definition's name and text, from the blank line above it, where its decorators stand, to the next one that
+    does not stand inside of it."""
     found = list(start.finditer(text))
-    ends = [m.start() for m in found[1:]] + [len(text)]
-    return [
-        (m.group(1), text[max(text.rfind("\n\n", 0, m.start()), 0) : end]) for m, end in zip(found, ends, strict=False)
-    ]
+    pieces = []
+    for at, m in enumerate(found):
+        indent = m.group(1)
+        end = next((n.start() for n in found[at + 1 :] if len(n.group(1)) <= len(indent)), len(text))
+        pieces.append((m.group(2), text[max(text.rfind("\n\n", 0, m.start()), 0) : end]))
+    return pieces

@@ -3,8 +3,8 @@
 A program spends most of its statements on these, and every world and every lap would run them anew. Only calls that are
 given no module with parameters and no optimizer are looked at here. Two of them are cut short:
 
-* a **plain** function, whose text names nothing that trains, may take little fuel. It is run, since it may return the
-  setting that decides what is frozen; when it takes long, it is given up;
+* a **plain** function, whose text names nothing that trains, and which calls none that does, may take little fuel. It
+  is run, since it may return the setting that decides what is frozen; when it takes long, it is given up;
 * an **uneventful** function was run twice and caused no event, and what came out of it depended on what went in in the
   same way. From then on that is taken for granted.
 """
@@ -14,11 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import libcst as cst
 
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.modules import FunctionInfo, Module
+from freezelint.static.modules import FunctionInfo, Module, dotted
+from freezelint.static.prefilter import Segments, matters
 from freezelint.static.values import (
     Const,
     Func,
@@ -48,6 +50,7 @@ _HEAVY = re.compile(
     r"|backward|detach|loss|criterion|pretrained|checkpoint|state_dict|lora|arg_?parse|parse_args"
 )
 _SWITCHES = re.compile(r"(?i)freez|requires?_?grad|grad_enabled|\.(?:train|eval|step)\(|optim|param_group|\byield\b")
+_CALLS = re.compile(r"(?<![\w.])(?:(\w+)\.)?(\w+)\(")
 _QUOTED = re.compile(r"\"\"\".*?\"\"\"|'''.*?'''|\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*", re.DOTALL)
 
 
@@ -58,9 +61,11 @@ class Known:
     plain: bool
     switches: bool
     text: str
+    trains: bool | None = None  # whether it says so, or what it calls does; None until somebody asks
     costly: bool = False
     shape: object = None
     runs: int = 0
+    fed: bool = False  # some run was given what came out of a forward
     reads: frozenset[tuple[Module, str]] | None = None
 
 
@@ -94,7 +99,37 @@ def known(it: Interpreter, info: FunctionInfo) -> Known:
         said = _QUOTED.sub("''", text)
         plain = not isinstance(info.node, cst.Lambda) and _HEAVY.search(said) is None
         found = it.summaries[info] = Known(plain, _SWITCHES.search(said) is not None, said)
+        found.plain = plain and not _trains(it, info)
     return found
+
+
+def _trains(it: Interpreter, info: FunctionInfo) -> bool:
+    """Whether a function says that it trains, or calls one that does."""
+    about = known(it, info)
+    if about.trains is None:
+        about.trains = False  # for those that call it, and that it calls
+        calls = set(_CALLS.findall(about.text))
+        about.trains = matters(about.text) or any(_leads_there(it, info.module, *call) for call in calls)
+    return about.trains
+
+
+def _leads_there(it: Interpreter, module: Module, owner: str, name: str) -> bool:
+    """Whether `name()` or `owner.name()` means code of the project that trains: `main()` may only call `run()`."""
+    for what in module.bound.get(owner or name, ()):
+        if isinstance(what, tuple):
+            imported = name if owner or what[1].asname is None else dotted(what[1].name)
+            if any(_segments(it.modules.text(file)).runs(imported) for file in it.modules.files(module, *what)):
+                return True
+        elif isinstance(what, cst.FunctionDef) and not owner and _trains(it, it.function(module, what)):
+            return True
+        elif isinstance(what, cst.ClassDef) and matters(module.tree.code_for_node(what)):
+            return True
+    return False
+
+
+@lru_cache(maxsize=64)
+def _segments(text: str) -> Segments:
+    return Segments(text)
 
 
 def untouched(it: Interpreter, func: Func, given: list[Value], world: World) -> bool:
@@ -105,10 +140,10 @@ def untouched(it: Interpreter, func: Func, given: list[Value], world: World) -> 
 def _leads_to_training(it: Interpreter, value: Value, world: World) -> bool:
     if isinstance(value, (Const, Tensor)):
         return False
-    return isinstance(value, (Opt, Sched, Func)) or any(_trains(part) for part in it.regions_in(value, world))
+    return isinstance(value, (Opt, Sched, Func)) or any(_trainable(part) for part in it.regions_in(value, world))
 
 
-def _trains(part: Part) -> bool:
+def _trainable(part: Part) -> bool:
     return any(leaf.has("params") is not NO or leaf.has("dropout") is not NO for leaf in part.leaves())
 
 
@@ -120,6 +155,8 @@ def from_memory(it: Interpreter, func: Func, given: list[Value], world: World) -
     about = known(it, func.info)
     if about.costly:
         return given_up(it, func, given, world)
+    if not about.fed and any(tensor.uses for tensor in _tensors(given, world)):
+        return None
     if about.runs < RUNS or about.switches or any(_reads_training(it, w, n, world) for w, n in _reads(it, func.info)):
         return None
     forget_writes(it, func, given, world)
@@ -167,6 +204,7 @@ def learn(it: Interpreter, func: Func, given: list[Value], before: State, outcom
         inputs = frozenset(use for tensor in _tensors(given, world) for use in tensor.uses)
         if inputs and all(use.cut is not None for use in inputs):
             return  # what is cut off already does not show whether it would be here
+        about.fed = about.fed or bool(inputs)
         shape = _shape(value, inputs, after.passes.keys() - before.passes.keys(), world)
         if shape is NOTHING:
             about.shape, about.runs = None, 0
