@@ -30,7 +30,7 @@ RUNS = {
     "cpu": {
         "resnet18-cifar": (
             "ResNet-18 in the shape of CIFAR-100, batch 32",
-            "--model resnet18 --input 32,3,32,32",
+            "--model resnet18 --input 32,3,32,32 --steps 3 --warm-up 1",
         ),
         "resnet18": (
             "ResNet-18 in the shape of ImageNet, batch 32",

@@ -38,7 +38,7 @@ class Row:
     bytes: dict[str, int] = field(default_factory=dict)  # of each of KINDS
     peak: int | None = None
     base: int | None = None  # of the process before there was a model
-    seconds: dict[str, float] = field(default_factory=dict)  # median, fastest, slowest; once: spent before the steps
+    seconds: dict[str, float] = field(default_factory=dict)  # of a step: median, fastest, slowest, cpu; once: before
     frozen: dict[str, int] | None = None  # weights and buffers that are meant to stay, and how many of each changed
     fits: bool | None = None  # None without a budget
 

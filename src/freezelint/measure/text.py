@@ -9,7 +9,19 @@ from freezelint.measure.rows import KINDS, Result, Row, count, duration, groups,
 from freezelint.measure.strategies import OPTIMIZERS
 from freezelint.report.escape import printable, width
 
-HEADS = ("", "trains", "gradients", "opt. state", "activations", "weights", "peak", "s/step", "spread", "samples/s")
+HEADS = (
+    "",
+    "trains",
+    "gradients",
+    "opt. state",
+    "activations",
+    "weights",
+    "peak",
+    "s/step",
+    "spread",
+    "CPU",
+    "samples/s",
+)
 LETTERS = dict(zip(KINDS, "wgsa", strict=True))
 BAR = 60
 
@@ -57,6 +69,7 @@ def cells(row: Row) -> list[str]:
         size(row.peak),
         duration(seconds["median"]),
         f"±{spread:.0%}",
+        duration(seconds.get("cpu")),
         f"{row.samples:.1f}" if row.samples < 1000 else f"{row.samples:.0f}",
     ]
 

@@ -104,7 +104,8 @@ def trial(job: jobs.Trial) -> dict[str, Any]:
         raise NotPossible("this device has no bfloat16")
     prepared = prepare(found, job)
     peak = memory.Peak(found.device)
-    seconds = [_timed_step(prepared, found, job.amp) for _ in range(job.warm_up + job.steps)][job.warm_up :]
+    steps = [_timed_step(prepared, found, job.amp) for _ in range(job.warm_up + job.steps)][job.warm_up :]
+    seconds = [passed for passed, _ in steps]
     counted = _counted_step(prepared, found, job.amp)
     most = peak.read()
     return {
@@ -116,6 +117,7 @@ def trial(job: jobs.Trial) -> dict[str, Any]:
             "median": statistics.median(seconds),
             "fastest": min(seconds),
             "slowest": max(seconds),
+            **({} if found.device.type == "cuda" else {"cpu": statistics.median(busy for _, busy in steps)}),
             **({"once": prepared.once} if job.strategy.cached else {}),
         },
         "frozen": prepared.kept.changed(),
@@ -133,12 +135,13 @@ def _loss(prepared: Prepared, found: Subject, amp: bool) -> torch.Tensor:
         return prepared.run()
 
 
-def _timed_step(prepared: Prepared, found: Subject, amp: bool) -> float:
+def _timed_step(prepared: Prepared, found: Subject, amp: bool) -> tuple[float, float]:
+    """Seconds that pass, and seconds that the process computes: others may use the machine as well."""
     _wait(found.device)
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     _step(prepared, found, amp)
     _wait(found.device)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - busy
 
 
 def _wait(device: torch.device) -> None:
