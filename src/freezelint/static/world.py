@@ -265,7 +265,8 @@ def _absorb(one: World, other: World) -> bool:
         other._owned.discard(where)
     one.result = result
     if one.state.passes is not other.state.passes:  # their tensors are one now, and so is what they came out of
-        one.state = replace(one.state, passes={**other.state.passes, **one.state.passes})
+        passes = {**other.state.passes, **one.state.passes}
+        one.state = replace(one.state, passes=passes, clock=max(one.state.clock, other.state.clock))
     one.seen |= other.seen
     _agree(one, other)
     return True

@@ -67,6 +67,7 @@ class Run:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self._narrower: dict[tuple[ev.SetMode, ev.SetMode], bool] = {}
 
     # What is true now -----------------------------------------------------------------------------------------------
 
@@ -536,13 +537,13 @@ class Run:
         """Every leaf that ran for training, with the pass that ran it last: an inner pass tells more than the outer.
 
         `recorded` leaves out the passes without a graph, such as a validation between a backward and its step, and
-        those that the way back does not lead to, such as features that were detached.
+        those that the way back does not lead to, such as features that were detached or what ran after it.
         """
         found: dict[Part, Pass] = {}
         uses = event.uses if isinstance(event, ev.Backward) else frozenset()
         lost = {use.serial for use in uses if use.cut} - {use.serial for use in uses if not use.cut}
         for ran in sorted(self.training_passes(event), key=lambda ran: ran.at):
-            if recorded and (ran.recording is NO or ran.event.serial in lost):
+            if recorded and (ran.recording is NO or ran.event.serial in lost or ran.at > self.state.backward_at):
                 continue
             found.update(dict.fromkeys(leaves(ran.event.region), ran))
         return found
@@ -576,8 +577,10 @@ class Run:
         before = fact.former
         if not isinstance(before, ev.SetMode) or before.by == "framework":
             return None
-        inner, outer = set(leaves(before.region)), set(leaves(fact.event.region))
-        return before if inner < outer else None
+        pair = (before, fact.event)
+        if pair not in self._narrower:  # many leaves share one story
+            self._narrower[pair] = set(leaves(before.region)) < set(leaves(fact.event.region))
+        return before if self._narrower[pair] else None
 
     def copies(self, part: Part) -> bool:
         """Whether a leaf's weights follow those of another network: a momentum encoder, an EMA, a target network."""

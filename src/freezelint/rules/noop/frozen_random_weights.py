@@ -70,8 +70,8 @@ def check(run: Run, event: Step | End) -> Iterator[Fault | Excuse]:
         notes = (Note(froze.site, "frozen here"),) if froze else ()
         yield Fault(
             made.site,
-            f"{made.kind if made.kind != '*' else 'the model'} is built without pretrained weights, and most of it is frozen before any are loaded: it keeps"
-            " its random values",
+            f"{made.kind if made.kind != '*' else 'the model'} is built without pretrained weights, and most of it is"
+            " frozen before any are loaded: it keeps its random values",
             notes,
             about=froze.site if froze else None,
         )
