@@ -29,6 +29,9 @@ TINY = {
     "vit": Model("vit", "4,3,32,32", {"dim": 16, "depth": 4, "heads": 2, "patch": 8}),
     "bert": Model("bert", "int64:4,8:0..50", {"dim": 16, "depth": 4, "heads": 2, "words": 50}),
 }
+# That a reentrant checkpoint behind a frozen part warns is what it is here to show.
+pytestmark = pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+
 FROZEN = ("frozen-unfiltered", "frozen-filtered", "frozen-no-grad")
 
 
@@ -275,6 +278,21 @@ def test_a_batch_of_another_size(batch: Any, wanted: list[tuple[int, ...]]) -> N
 def test_bytes_count_once() -> None:
     a = torch.zeros(10)
     assert memory.of([a, a[2:], a.view(2, 5), torch.zeros(3)]) == 52
+
+
+def test_the_peak_begins_anew() -> None:
+    """What was freed before does not count, and what is taken and freed after it does."""
+    try:
+        memory.REFERENCES.write_text("5")
+    except OSError:
+        pytest.skip("this system does not let a process forget its peak")
+    large = 2**28
+    torch.ones(large // 4).sum().item()
+    peak = memory.Peak(torch.device("cpu"))
+    before = memory.in_use()
+    assert before is not None and (peak.read() or 0) < before + large / 2
+    torch.ones(large // 4).sum().item()
+    assert (peak.read() or 0) > before + large / 2
 
 
 def test_a_digest_sees_every_bit() -> None:
