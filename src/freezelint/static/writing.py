@@ -521,7 +521,9 @@ def attach(it: Interpreter, owner: Obj, name: str, module: Obj, node: cst.CSTNod
     strange = not old and path not in record.attrs and "." not in path
     head, head_name, kind = head_of(record, world) if strange else (frozenset(), "", "")
     base = record.part.label if not record.part.label.startswith("(") else "model"
-    label(it, module, f"self.{path}" if record.cls is not None else f"{base}.{path}", world)
+    running = it.scope.owner
+    own = record.cls is not None and isinstance(running, Obj) and running.serial == owner.serial
+    label(it, module, f"self.{path}" if own else f"{base}.{path}", world)
     new = it.region(module, world)
     world.heap[owner.serial] = replace(
         record, attrs={**{k: v for k, v in record.attrs.items() if not k.startswith(path + ".")}, path: module}
