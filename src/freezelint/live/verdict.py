@@ -179,7 +179,7 @@ def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -
         or all(kind in ONLY_IN_SOURCE for kind in rule.on)
     ):
         return Judged(finding, UNJUDGED, f"line {site.line} ran; a run does not show this fault by itself", numbers)
-    if any(kind in (ev.Step, ev.Backward) for kind in rule.on) and ran.recorder.steps <= reached:
+    if any(kind in (ev.Step, ev.Backward, ev.End) for kind in rule.on) and ran.recorder.steps <= reached:
         return Judged(finding, NOT_REACHED, f"line {site.line} ran, but no training step came after it", numbers)
     if ran.recorder.trouble:
         return Judged(finding, UNJUDGED, f"the recorder had trouble: {ran.recorder.trouble[0]}", numbers)
