@@ -10,6 +10,7 @@ from freezelint.knowledge.zoo import names as architectures
 from freezelint.static import branches
 from freezelint.static.interpreter import Interpreter, Outcomes, settle
 from freezelint.static.values import (
+    ON_WRAPPER,
     Cls,
     Cond,
     Const,
@@ -257,6 +258,8 @@ def _of_instance(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, worl
     inner = _unworn(owner, name)
     if inner is not None:
         return [(inner, world)]
+    if owner.worn and not owner.path and f"{ON_WRAPPER}.{name}" in record.attrs:
+        return [(settle(it, record.attrs[f"{ON_WRAPPER}.{name}"], world), world)]
     path = f"{owner.path}.{name}" if owner.path else name
     if path in record.attrs:
         return [(settle(it, record.attrs[path], world), world)]
@@ -367,7 +370,12 @@ def missing(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: 
     record = world.heap.get(owner.serial) if isinstance(owner, Obj) and not owner.path else None
     if it.guarded or it.caught or not isinstance(record, Instance) or record.part is None or not record.part.layers:
         return False
-    if name in record.attrs or name not in HEADS or any(k.split(".")[0] == name for k in record.part.layers):
+    if (
+        f"{ON_WRAPPER}.{name}" in record.attrs
+        or name in record.attrs
+        or name not in HEADS
+        or any(k.split(".")[0] == name for k in record.part.layers)
+    ):
         return False
     _, head_name, kind = head_of(record, world)
     if head_name:

@@ -201,7 +201,8 @@ def _enumerate(it: Interpreter, args: Args, node: cst.Call, world: World) -> Out
     known = loops.unrolled(it, value, world, node) if value is not None else None
     if known is not None:
         return [(evaluate.new_list(world, [Tuple((Const(at), item)) for at, item in enumerate(known, first)]), world)]
-    if isinstance(value, (Params, Modules, StateDict, Obj)) or _of_params(value, world):
+    stacked = value is not None and loops.stack(it, value, world) is not None
+    if stacked or isinstance(value, (Params, Modules, StateDict, Obj)) or _of_params(value, world):
         return [(Sym(("enumerate", value, first)), world)]
     return [(Sym(("enumerated", value)), world)]
 

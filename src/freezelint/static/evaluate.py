@@ -207,6 +207,8 @@ def _binary(it: Interpreter, node: cst.BinaryOperation, world: World) -> Outcome
     for (left, right), after in evaluate_all(it, [node.left, node.right], world):
         if isinstance(node.operator, cst.Add):
             summed(it, ((node.left, left), (node.right, right)), node, after)
+            if isinstance(left, Ref) and (layers := loops.stack(it, right, after)) is not None:
+                right = new_list(after, (layers,))
         done.append((binary(it, type(node.operator), left, right, after), after))
     return done
 

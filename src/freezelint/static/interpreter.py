@@ -266,7 +266,7 @@ class Interpreter:
             number = self.symbolic[value] = serial()
         whole, how = _taken_from(key)
         if number not in world.heap and isinstance(whole, (Obj, Sym)):
-            owner = self.as_module(whole, world) if isinstance(whole, Obj) or self._is_module(whole) else None
+            owner = self.as_module(whole, world) if isinstance(whole, Obj) or self.in_module(whole) else None
             if owner is not None:  # one of its children, which one is not known
                 from freezelint.static.loops import sliced
 
@@ -287,7 +287,7 @@ class Interpreter:
 
     _parts: dict[int, Part] = field(default_factory=dict)
 
-    def _is_module(self, value: Sym) -> bool:
+    def in_module(self, value: Sym) -> bool:
         """Whether an unknown is, or is part of, what was used as a module."""
         key = value.key
         if value in self.symbolic:
@@ -295,7 +295,7 @@ class Interpreter:
         return (
             isinstance(key, tuple)
             and key[0] == "attr"
-            and (isinstance(key[1], Obj) or (isinstance(key[1], Sym) and self._is_module(key[1])))
+            and (isinstance(key[1], Obj) or (isinstance(key[1], Sym) and self.in_module(key[1])))
         )
 
     def is_symbolic_module(self, value: Value, world: World) -> bool:
@@ -611,9 +611,11 @@ BUILTINS = frozenset(dir(__import__("builtins")))
 
 
 def _taken_from(key: Any) -> tuple[Any, str]:
-    """What an unknown was taken out of, and how: `layers[i]`, `model.get_classifier()`."""
+    """What an unknown was taken out of, and how: `layers[i]`, `layers[-2:]`, `model.get_classifier()`."""
     if isinstance(key, tuple) and key[0] == "item":
         return key[1], "[i]"
+    if isinstance(key, tuple) and key[0] == "slice":
+        return key[1], key[2]
     called = key[1] if isinstance(key, tuple) and key[0] == "call" else None
     if isinstance(called, Sym) and isinstance(called.key, tuple) and called.key[0] == "attr":
         _, owner, name = called.key

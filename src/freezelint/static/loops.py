@@ -308,6 +308,9 @@ def elements(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> 
             world.elements[loop] = it.members(module_of, world)
             return Elem(loop, "module"), loop
         return None
+    if (layers := stack(it, value, world)) is not None:
+        world.elements[loop] = it.members(layers, world)
+        return Elem(loop, "module"), loop
     if isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] == "enumerate":
         inner = elements(it, value.key[1], world, node)
         if inner is None:
@@ -348,6 +351,21 @@ def sliced(members: Members, text: str) -> Members:
     return tuple((view, half) for view, part in members for half in part.split(test, view)[0])
 
 
+STACKS = frozenset(
+    {"layer", "layers", "block", "blocks", "h", "resblocks", "stages", "encoder_layers", "decoder_layers"}
+)
+
+
+def stack(it: Interpreter, value: Value, world: World) -> Obj | None:
+    """The list of layers that an attribute of a model is whose children are not known, or a stretch of one."""
+    key = value.key if isinstance(value, Sym) else None
+    if not isinstance(value, Sym) or not isinstance(key, tuple) or key[0] not in ("attr", "slice"):
+        return None
+    if key[0] == "slice":
+        return it.as_module(value, world) if stack(it, key[1], world) is not None else None
+    return it.as_module(value, world) if key[2] in STACKS and it.in_module(value) else None
+
+
 def use(it: Interpreter, value: Params, by: str, node: cst.CSTNode, world: World) -> None:
     """A one-shot iterator over parameters is consumed."""
     if value.iterator is not None:
@@ -362,6 +380,8 @@ def spread(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> It
     known = unrolled(it, value, world, node)
     if known is not None:
         return Items(known)
+    if (layers := stack(it, value, world)) is not None:
+        return Items((layers,))
     if isinstance(value, Modules) and isinstance(value.owner, Obj):
         members = it.members(value.owner, world)
         if value.start or value.stop:

@@ -81,6 +81,8 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
         # models.__dict__[arch], a registry of the library
         base = owner.name.removesuffix(".__dict__")
         return Lib(f"{base}.{index}") if isinstance(index, str) else Sym(("registry", base, key))
+    if isinstance(owner, Sym) and isinstance(index, int) and index < 0 and it.in_module(owner):
+        return Sym(("slice", owner, f"[{index}]"))
     if isinstance(owner, Sym) and isinstance(index, int):
         return Sym(("attr", owner, str(index)), f"{owner.text}[{index}]" if owner.text else "")
     return Sym(("item", owner, key), f"{owner.text}[...]" if isinstance(owner, Sym) and owner.text else "")

@@ -278,6 +278,9 @@ class GradMode(Value):
 # Heap records --------------------------------------------------------------------------------------------------------
 
 
+ON_WRAPPER = "(wrapper)"  # begins the keys of attributes that stand on DataParallel, and not on what it wraps
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """An instance: of a project class, of a library module, or a symbolic module. `part` is None for what is no Module.

@@ -15,6 +15,7 @@ from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import ClassInfo
 from freezelint.static.values import (
     NONE,
+    ON_WRAPPER,
     Cond,
     Const,
     Copy,
@@ -34,6 +35,7 @@ from freezelint.static.values import (
 from freezelint.static.world import World
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Region
+from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 
@@ -511,6 +513,9 @@ def attach(it: Interpreter, owner: Obj, name: str, module: Obj, node: cst.CSTNod
 
     record = world.heap[owner.serial]
     assert isinstance(record, Instance) and record.part is not None
+    if owner.worn.startswith("module.") and not owner.path:
+        _attach_to_wrapper(it, owner, record, name, module, node, world)
+        return
     path = f"{owner.path}.{name}" if owner.path else name
     old: Region = frozenset()
     if path in record.attrs:
@@ -543,6 +548,32 @@ def attach(it: Interpreter, owner: Obj, name: str, module: Obj, node: cst.CSTNod
             kind=kind,
             head=head,
             head_name=head_name,
+            within=it.within,
+        ),
+    )
+
+
+def _attach_to_wrapper(
+    it: Interpreter, owner: Obj, record: Instance, name: str, module: Obj, node: cst.CSTNode, world: World
+) -> None:
+    """`DataParallel(model).fc = module`: a child of the wrapper, which its forward does not run."""
+    inner = it.region(Obj(owner.serial, name), world) if record.part is not None else frozenset()
+    kinds = {
+        wrap.kind for part in it.region(owner, world) if (wrap := Run(world.state).last(ev.Wrap, part)) is not None
+    }
+    world.heap[owner.serial] = replace(record, attrs={**record.attrs, f"{ON_WRAPPER}.{name}": module})
+    it.emit(
+        world,
+        ev.ReplaceSubmodule(
+            site=it.place(node),
+            lap=it.lap(world),
+            owner=it.region(owner, world),
+            name=name,
+            old=frozenset(),
+            new=it.region(module, world),
+            kind=kinds.pop() if len(kinds) == 1 else "the wrapper",
+            head=inner if record.part is not None and record.part.layers is not None else frozenset(),
+            head_name=f"module.{name}",
             within=it.within,
         ),
     )

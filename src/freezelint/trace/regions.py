@@ -301,6 +301,8 @@ class Part:
 
     def _halved(self, text: str) -> str:
         """A label for half of this: all tests of a name, but of many only the last one."""
+        if text.startswith(("[", ".")):  # `layers[-2:]`, `model.get_classifier()`
+            return f"{self.label}{text}"
         base = self._untested
         return f"{self.label} ({text})" if len(self.tests) < 2 else f"{base.label} (..., {text})"
 

@@ -533,6 +533,14 @@ class Run:
             return [state.passes[use.serial] for use in event.uses if use.serial in state.passes]
         return [ran for ran in state.passes.values() if ran.at >= state.step_at]
 
+    def ran_with(self, ran: Pass, event: ev.Event) -> list[Part]:
+        """The leaves that a forward ran, and those of the same model that other forwards of this step ran."""
+        mine = set(leaves(ran.event.region))
+        models = [set(leaves(e.owner | e.new)) for e in self.events_behind("joined", ev.ReplaceSubmodule)]
+        family = set().union(*(model for model in models if model & mine))
+        others = {p for other in self.training_passes(event) for p in leaves(other.event.region)}
+        return sorted(mine | (family & others), key=lambda part: part.serial)
+
     def trained(self, event: ev.Event, recorded: bool = False) -> dict[Part, Pass]:
         """Every leaf that ran for training, with the pass that ran it last: an inner pass tells more than the outer.
 

@@ -52,7 +52,6 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import ClipGradients, Step, ZeroGrad
-from freezelint.trace.regions import leaves
 from freezelint.trace.run import Fault, Note, Run, name
 from freezelint.trace.tri import NO, YES
 
@@ -63,8 +62,9 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
     if optimizer is None or optimizer.complete is not YES:
         return
     for ran in run.training_passes(event):
+        together = run.ran_with(ran, event)  # where a forward runs the children of a model one by one
         inside = run.trainable(ran.event.region)
-        held = [part for part in leaves(ran.event.region) if optimizer.holds(part) is YES]
+        held = [part for part in together if optimizer.holds(part) is YES]
         loose = [part for part in inside if run.gradient(part) is YES and run.held(part) is NO and run.in_use(part)]
         # What was unfrozen later is unfreeze-not-in-optimizer's matter.
         loose = [part for part in run.trainable(loose, during=ran) if not run.awoke(part, optimizer)]
@@ -79,7 +79,8 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
             message += ": each step computes its gradients, and nobody applies them"
         else:
             message += ": each step computes its gradients, and they pile up, since nobody applies or clears them"
-        notes = [Note(ran.event.site, "the whole model runs here")]
+        whole = any(part in ran.event.region for part in held)
+        notes = [Note(ran.event.site, "the whole model runs here" if whole else "it runs here")]
         if clipped:
             notes.append(Note(clipped.site, "all gradients are clipped together here"))
         notes.append(Note(event.site, "this step applies some of them"))
