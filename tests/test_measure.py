@@ -302,6 +302,7 @@ def test_the_page_of_figures_is_up_to_date() -> None:
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run `python tools/make_measure_page.py`"
+    assert all(picture.read_text(encoding="utf-8") == text for picture, text in tool.pictures().items())
     there = {found.stem for found in tool.FOLDER.glob("*.json")}
     assert there <= {name for runs in tool.RUNS.values() for name in runs}
 

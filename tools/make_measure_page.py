@@ -18,11 +18,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from freezelint.measure import markdown  # noqa: E402
-from freezelint.measure.rows import Result, loaded, size  # noqa: E402
+from freezelint.measure import html, markdown  # noqa: E402
+from freezelint.measure.rows import Result, groups, loaded, size  # noqa: E402
 
 PAGE = ROOT / "docs" / "measure.md"
 FOLDER = ROOT / "docs" / "benchmarks" / "measured"
+PICTURES = ROOT / "docs" / "images"
+PICTURED = ("resnet18-cifar", "bert-mini", "cuda-resnet18")
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 
 # name -> the title of its section, and the command that makes it
@@ -85,9 +87,24 @@ def figures() -> Iterator[str]:
             if file.is_file():
                 result = loaded(json.loads(file.read_text(encoding="utf-8")))
                 yield f"\n### {title}\n\n```console\n$ freezelint measure {arguments}\n```\n\n"
+                if name in PICTURED:
+                    yield f"![Memory by kind](images/measure-{name}.svg)\n\n"
                 yield from markdown.render(result)
                 yield from beside_tutorials(name, result)
     yield "\n"
+
+
+def pictures() -> dict[Path, str]:
+    """The bars of some runs, by the file they belong into."""
+    found = {}
+    for name in PICTURED:
+        file = FOLDER / f"{name}.json"
+        if file.is_file():
+            rows = next(iter(groups(loaded(json.loads(file.read_text(encoding="utf-8"))).rows).values()))
+            drawn = "".join(html.memory_bars([row for row in rows if row.measured]))
+            start = '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="12" fill="#808080"'
+            found[PICTURES / f"measure-{name}.svg"] = drawn.replace("<svg", start, 1)
+    return found
 
 
 def beside_tutorials(name: str, result: Result) -> Iterator[str]:
@@ -120,6 +137,8 @@ def main(arguments: Sequence[str]) -> None:
     if arguments[:1] == ["--measure"]:
         measure(arguments[1], arguments[2:])
     PAGE.write_text(page(), encoding="utf-8")
+    for file, text in pictures().items():
+        file.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ def render(result: Result) -> Iterator[str]:
         yield f"<h2>{escaped(group_title(optimizer, amp))}</h2>\n"
         measured = [row for row in rows if row.measured]
         if measured:
-            yield from _memory(measured)
-            yield from _speed(measured)
+            yield from memory_bars(measured)
+            yield from speed_bars(measured)
         yield from _table(rows)
     told = list(judged(result))
     if told:
@@ -59,7 +59,7 @@ def render(result: Result) -> Iterator[str]:
     yield "</body>\n</html>\n"
 
 
-def _memory(rows: Sequence[Row]) -> Iterator[str]:
+def memory_bars(rows: Sequence[Row]) -> Iterator[str]:
     """A stacked bar for each row."""
     most = max(sum(row.bytes.values()) for row in rows) or 1
     yield _svg_start(len(rows) + 1, "memory by kind")
@@ -83,7 +83,7 @@ def _memory(rows: Sequence[Row]) -> Iterator[str]:
     yield "</svg>\n"
 
 
-def _speed(rows: Sequence[Row]) -> Iterator[str]:
+def speed_bars(rows: Sequence[Row]) -> Iterator[str]:
     """Samples per second. What starts from cached features is often off the scale, and its bar ends in an arrow."""
     others = [row for row in rows if row.strategy != "cached-features"] or rows
     fastest = max(row.samples for row in others) or 1.0
