@@ -362,7 +362,7 @@ def _shallow(it: Interpreter, cond: Cond, members: Members, node: cst.CSTNode, w
     doubles the parts of a model."""
     if not _opaque(cond):
         return members
-    deep = {m for m in members if sum(test.kind == "opaque" for test, _ in m[1].tests) >= OPAQUE}
+    deep = {m for m in members if m[1].opaque >= OPAQUE}
     if not deep:
         return members
     _let_go(it, cond.loop, deep, node, world)
@@ -415,7 +415,7 @@ def partition(cond: Cond, members: Members, world: World) -> tuple[Members, Memb
             ids: Ids = cond.args[0]
             held = {p for _, p in ids.members}
             for leaf in part.leaves():
-                if held & set(leaf.above()):
+                if leaf.is_in(held):
                     yes_.append((view, leaf))
                 else:
                     (maybe_ if ids.unsure else no_).append((view, leaf))

@@ -11,7 +11,7 @@ from freezelint.knowledge import canonical, look_up
 from freezelint.knowledge.rows import ContainerRow, LayerRow, ModuleBase, OptimizerRow, SchedulerRow
 from freezelint.static import calls
 from freezelint.static.interpreter import Interpreter, Outcomes, Scope, settle
-from freezelint.static.modules import ClassInfo, Module, bindings, dotted
+from freezelint.static.modules import ClassInfo, dotted
 from freezelint.static.values import Cls, Func, Instance, Lib, Method, Obj, Super, Sym, Value
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
@@ -19,32 +19,6 @@ from freezelint.trace.regions import Layer, Part
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 Entry = Any  # ClassInfo, a library name, or None for a base that is not known
-
-
-def describe(module: Module, node: cst.ClassDef) -> ClassInfo:
-    """The record of a class: what its body binds."""
-    info = ClassInfo(module, node, node.name.value)
-    _members(info, node.body.body)
-    return info
-
-
-def _members(info: ClassInfo, body: Any) -> None:
-    for statement in body:
-        if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
-            name = statement.name.value
-            if isinstance(statement, cst.FunctionDef) and name in info.members and _is_setter(statement):
-                continue
-            info.members[name] = statement
-        elif isinstance(statement, cst.SimpleStatementLine):
-            for small in statement.body:
-                for name, what in bindings(small):
-                    info.members[name] = what
-        elif isinstance(statement, (cst.If, cst.Else, cst.Try)):
-            _members(info, statement.body.body)
-
-
-def _is_setter(node: cst.FunctionDef) -> bool:
-    return any(dotted(d.decorator).endswith((".setter", ".deleter")) for d in node.decorators)
 
 
 def order(it: Interpreter, cls: ClassInfo, world: World) -> list[Entry]:
@@ -189,7 +163,7 @@ _ASKED = re.compile(
 def used_as_modules(cls: ClassInfo) -> frozenset[str]:
     """The attributes that a class calls, or asks for what only modules have: none of them is a parameter."""
     if cls.uses is None:
-        code = cls.module.tree.code_for_node(cls.node)
+        code = cls.module.code(cls.node)
         cls.uses = frozenset(_ASKED.findall(code)) - frozenset(re.findall(r"isinstance\(self\.(\w+)", code))
     return cls.uses
 
@@ -201,9 +175,7 @@ _GROWS = re.compile(r"\bself\.(\w+)(?:\.(?:append|insert|extend|add_module|updat
 def grows(cls: ClassInfo) -> bool:
     """Whether a method of a class adds to the ModuleList or ModuleDict that its constructor has made."""
     if cls.grown is None:
-        code = {
-            name: cls.module.tree.code_for_node(m) for name, m in cls.members.items() if isinstance(m, cst.FunctionDef)
-        }
+        code = {name: cls.module.code(m) for name, m in cls.members.items() if isinstance(m, cst.FunctionDef)}
         made = frozenset(_CONTAINER.findall(code.pop("__init__", "")))
         cls.grown = bool(made) and any(made & set(_GROWS.findall(text)) for text in code.values())
     return cls.grown
@@ -215,12 +187,14 @@ _READS_MODE = re.compile(r"\bself\.training\b(?!\s*=(?!=))")
 def reads_its_mode(it: Interpreter, cls: ClassInfo, world: World) -> bool:
     """Whether the code of a class, or of a base of it in the project, asks for `self.training`."""
     known = (entry for entry in order(it, cls, world) if isinstance(entry, ClassInfo))
-    return any(_READS_MODE.search(entry.module.tree.code_for_node(entry.node)) for entry in known)
+    return any(_READS_MODE.search(entry.module.code(entry.node)) for entry in known)
 
 
 _OF_MODULE = re.compile(
     r"_|register_|training$|extra_repr$|dump_patches$|call_super_init$|set_submodule$|[gs]et_(buffer|extra)"
 )
+
+_ANY_NAME = frozenset({"__getattr__", "setattr", "__dict__"})
 
 
 def lacks(it: Interpreter, cls: ClassInfo, name: str, world: World) -> bool:
@@ -232,8 +206,9 @@ def lacks(it: Interpreter, cls: ClassInfo, name: str, world: World) -> bool:
         return False
     for entry in order(it, cls, world):
         if isinstance(entry, ClassInfo):
-            code = entry.module.tree.code_for_node(entry.node)
-            if re.search(rf"\b{re.escape(name)}\b|__getattr__|\bsetattr\b|__dict__", code):
+            if entry.words is None:
+                entry.words = frozenset(re.findall(r"\w+", entry.module.code(entry.node)))
+            if name in entry.words or not entry.words.isdisjoint(_ANY_NAME):
                 return False
         elif entry not in ("torch.nn.Module", "torch.nn.modules.module.Module", "builtins.object", "abc.ABC"):
             return False

@@ -1,4 +1,4 @@
-"""Parsing that leaves the bodies of functions for later: most are never entered, and the parser is what costs.
+"""Parsing that leaves the bodies of functions and classes for later: most are never entered, and parsing is what costs.
 
 Python's own parser, ten times as fast, scouts where bodies lie. The rest of the file is parsed with a name in the place
 of each body, which is parsed when something looks into it. Whoever walks the tree sees one tree, and none of this.
@@ -10,6 +10,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import libcst as cst
@@ -23,21 +24,31 @@ _STAND_IN = re.compile(r"_body_(\d+)_")
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The lines of a body, from the first (counted from 0) to before the end, and those of the bodies in it."""
+
+    first: int
+    end: int
+    indent: str
+    inner: tuple[_Span, ...]
+
+
 class Deferred(cst.IndentedBlock):
-    """The body of a function as text, parsed when something looks into it."""
+    """The body of a function or class as text, parsed when something looks into it."""
 
-    raw: str  # its lines, without the newline that ends the last one
-    parsed: Sequence[cst.BaseStatement] | None
-
-    def __init__(self, stand_in: cst.BaseSuite, raw: str, head: str) -> None:
+    def __init__(self, stand_in: cst.BaseSuite, file: _File, span: _Span, head: str) -> None:
+        assert isinstance(stand_in, cst.IndentedBlock)
         put = object.__setattr__  # nodes are frozen
-        for name, value in (
-            *((name, getattr(stand_in, name)) for name in ("header", "indent", "footer")),
-            ("raw", raw),
-            ("parsed", None),
-            ("_head", head),
-        ):
+        for name in ("header", "indent", "footer"):
+            put(self, name, getattr(stand_in, name))
+        for name, value in (("parsed", None), ("_file", file), ("_span", span), ("_head", head)):
             put(self, name, value)
+
+    parsed: Sequence[cst.BaseStatement] | None
+    _file: _File
+    _span: _Span
+    _head: str
 
     @property
     def body(self) -> Sequence[cst.BaseStatement]:  # type: ignore[override]
@@ -46,14 +57,20 @@ class Deferred(cst.IndentedBlock):
         assert self.parsed is not None
         return self.parsed
 
+    @property
+    def raw(self) -> str:
+        """The lines, without the newline that ends the last one."""
+        return "".join(self._file.lines[self._span.first : self._span.end]).rstrip("\r\n")
+
     def _parse(self) -> Sequence[cst.BaseStatement]:
         try:
-            tree = cst.parse_module(f"{self._head}{self.raw}\n")  # type: ignore[attr-defined]
-        except cst.ParserSyntaxError:  # Python reads it and libcst does not: nothing is known of what follows
+            tree = self._file.parse(self._head, self._span.first, self._span.end, self._span.inner)
+        except (
+            cst.ParserSyntaxError,
+            LeftOut,
+        ):  # Python reads it and libcst does not: nothing is known of what follows
             tree = cst.parse_module("def f():\n raise\n")
-        function = tree.body[-1]
-        assert isinstance(function, cst.FunctionDef)
-        return function.body.body  # type: ignore[return-value]
+        return tree.body[-1].body.body  # type: ignore[union-attr, return-value]
 
     def _codegen_impl(self, state: CodegenState) -> None:
         if self.parsed is not None and getattr(state, "places", None) is not None:
@@ -71,35 +88,57 @@ class Deferred(cst.IndentedBlock):
 def parse(text: str) -> cst.Module:
     """The tree of a text; libcst.ParserSyntaxError when it is no Python 3."""
     lines = _LINES.findall(text)
-    spans = list(_spans(text, lines))
-    if not spans:
-        return cst.parse_module(text)
-    pieces: list[str] = []
-    done = 0
-    for number, (first, last, indent) in enumerate(spans):
-        newline = lines[last - 1][len(lines[last - 1].rstrip("\r\n")) :]
-        pieces += [*lines[done:first], f"{indent}_body_{number}_{newline}"]
-        done = last
+    spans = tuple(_scouted(text, lines))
     try:
-        tree = cst.parse_module("".join([*pieces, *lines[done:]]))
-    except cst.ParserSyntaxError:
+        return _File(lines).parse("", 0, len(lines), spans) if spans else cst.parse_module(text)
+    except (cst.ParserSyntaxError, LeftOut):
         return cst.parse_module(text)
-    nodes = list(_functions(tree))
-    if len(nodes) != len(spans):
-        return cst.parse_module(text)
-    for node, number in nodes:
-        first, last, _ = spans[number]
-        raw = "".join(lines[first:last]).rstrip("\r\n")
-        sync = "async " if node.asynchronous is not None else ""
-        # The first line settles what an indentation means that is not written out in the tree.
-        head = f"if 0:\n{tree.default_indent}0\n{sync}def f():\n"
-        object.__setattr__(node, "body", Deferred(node.body, raw, head))
-    return tree
 
 
-def _spans(text: str, lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """The lines of each function's body, from the first (counted from 0) to before the end, and their indentation."""
-    if "\f" in text or text.startswith("\ufeff") or "def " not in text:
+class LeftOut(Exception):
+    """A body that was left out was not found again."""
+
+
+class _File:
+    """The lines of a file, and what the parser made of its outermost ones."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = lines
+        self.whole: cst.Module | None = None
+
+    def parse(self, head: str, first: int, end: int, spans: Sequence[_Span]) -> cst.Module:
+        """The tree of some lines, with what is in their bodies left for later."""
+        pieces = [head]
+        for number, span in enumerate(spans):
+            last = self.lines[span.end - 1]
+            newline = last[len(last.rstrip("\r\n")) :]
+            pieces += [*self.lines[first : span.first], f"{span.indent}_body_{number}_{newline}"]
+            first = span.end
+        tree = cst.parse_module("".join([*pieces, *self.lines[first:end]]))
+        if self.whole is None:
+            self.whole = tree
+        left = set(range(len(spans)))
+        for node in _definitions(tree):
+            number_ = _number(node.body)
+            if number_ is not None:
+                object.__setattr__(node, "body", Deferred(node.body, self, spans[number_], self._head(node)))
+                left.discard(number_)
+        if left:
+            raise LeftOut
+        return tree
+
+    def _head(self, node: cst.FunctionDef | cst.ClassDef) -> str:
+        """What to put before a body to parse it. It settles what an indentation is that is not written out in trees."""
+        assert self.whole is not None
+        indent, newline = self.whole.default_indent, self.whole.default_newline
+        sync = "async " if isinstance(node, cst.FunctionDef) and node.asynchronous is not None else ""
+        kind = "def f():" if isinstance(node, cst.FunctionDef) else "class C:"
+        return f"if 0:{newline}{indent}0{newline}{sync}{kind}{newline}"
+
+
+def _scouted(text: str, lines: Sequence[str]) -> Iterator[_Span]:
+    """The bodies in a text; none if in doubt."""
+    if "\f" in text or text.startswith("\ufeff") or not ("def " in text or "class " in text):
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -107,40 +146,49 @@ def _spans(text: str, lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
             tree = ast.parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return
-    for node in _definitions(tree):
-        first = node.body[0]
-        start = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", ()))]) - 1
-        indent = lines[start][: len(lines[start]) - len(lines[start].lstrip())]
-        while start > node.lineno and lines[start - 1].lstrip()[:1] in ("", "#"):
-            start -= 1
-        end = node.end_lineno or 0
-        ends = lines[end - 1].rstrip("\r\n").endswith("\\")
-        if start >= node.lineno and end - start >= SHORTEST and not ends:
-            if _HEADER_END.search(lines[start - 1].rstrip("\r\n")):
-                yield start, end, indent
+    yield from _spans(tree, lines)
 
 
-def _definitions(node: Any) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The functions and methods of a file, without those in functions."""
+def _spans(node: Any, lines: Sequence[str]) -> Iterator[_Span]:
+    """The bodies of the definitions in a block. Those in functions are parsed with them."""
     for name in _BLOCKS:
         for inner in getattr(node, name, ()):
-            if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                yield inner
+            if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                span = _span(inner, lines)
+                if span is not None:
+                    yield span
+                elif isinstance(inner, ast.ClassDef):
+                    yield from _spans(inner, lines)
             elif isinstance(inner, (ast.stmt, ast.ExceptHandler, ast.match_case)):
-                yield from _definitions(inner)
+                yield from _spans(inner, lines)
 
 
-def _functions(node: Any) -> Iterator[tuple[cst.FunctionDef, int]]:
-    """The functions of a tree whose body is a name that stands for it, with its number."""
+def _span(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, lines: Sequence[str]) -> _Span | None:
+    """The lines of a body that stands on lines of its own."""
+    first = node.body[0]
+    start = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", ()))]) - 1
+    indent = lines[start][: len(lines[start]) - len(lines[start].lstrip())]
+    while start > node.lineno and lines[start - 1].lstrip()[:1] in ("", "#"):
+        start -= 1
+    end = node.end_lineno or 0
+    if start < node.lineno or end - start < SHORTEST or lines[end - 1].rstrip("\r\n").endswith("\\"):
+        return None
+    if not _HEADER_END.search(lines[start - 1].rstrip("\r\n")):
+        return None
+    return _Span(start, end, indent, tuple(_spans(node, lines)) if isinstance(node, ast.ClassDef) else ())
+
+
+def _definitions(node: Any) -> Iterator[cst.FunctionDef | cst.ClassDef]:
+    """The functions and classes in a tree whose bodies may have been left out, without those in functions."""
     for name in _BLOCKS:
         inner = getattr(node, name, None)
         for one in inner if isinstance(inner, (list, tuple)) else (inner,):
-            if isinstance(one, cst.FunctionDef):
-                number = _number(one.body)
-                if number is not None:
-                    yield one, number
-            elif isinstance(one, cst.CSTNode) and not isinstance(one, cst.SimpleStatementLine):
-                yield from _functions(one)
+            if isinstance(one, (cst.FunctionDef, cst.ClassDef)):
+                yield one
+            if isinstance(one, cst.CSTNode) and not isinstance(
+                one, (cst.SimpleStatementLine, cst.FunctionDef, Deferred)
+            ):
+                yield from _definitions(one)
 
 
 def _number(body: cst.BaseSuite) -> int | None:

@@ -20,6 +20,7 @@ from freezelint.trace.tri import YES
 
 _FREEZES = re.compile(r"(?:^|_)(?:freez\w*|frozen)(?:_|$)")
 _TRAINS = re.compile(r"(?:^|_)(?:unfreeze|trainable|fine_?tune|requires_grad)$")
+_ABOUT_FREEZING = re.compile(r"freez|frozen|trainable|tune|requires_grad")
 # What a function must do for an argument about freezing to have something to say in it.
 _BUILDS = re.compile(
     r"pretrained|load_state_dict|\brequires_grad|weights=(?:[\"']|\w*Weights)|\bmodels\.\w+\(|create_model\(|torch\.hub\.load"
@@ -40,21 +41,23 @@ def tell(it: Interpreter, module: Module) -> None:
     if not freezes and not re.search(r"self\.train[ \t]*=(?!=)", module.text):
         return
     it.scope = Scope(module)
-    for cls, node in _functions(module.tree.body, None):
-        if freezes or "tune" in module.text:
+    if freezes or "tune" in module.text:
+        for cls, node in _functions(module, module.tree.body, None):
             _unread(it, cls, node)
     for defined in definitions(module.tree.body):
         if isinstance(defined, cst.ClassDef):
             _hidden(it, defined)
 
 
-def _functions(body: Any, cls: cst.ClassDef | None) -> Iterator[tuple[cst.ClassDef | None, cst.FunctionDef]]:
-    """The functions of a file and the methods of its classes."""
+def _functions(
+    module: Module, body: Any, cls: cst.ClassDef | None
+) -> Iterator[tuple[cst.ClassDef | None, cst.FunctionDef]]:
+    """The functions of a file and the methods of those of its classes that are about freezing."""
     for node in definitions(body):
         if isinstance(node, cst.FunctionDef):
             yield cls, node
-        else:
-            yield from _functions(node.body.body, node)
+        elif _ABOUT_FREEZING.search(module.code(node.body)):
+            yield from _functions(module, node.body.body, node)
 
 
 # Arguments ------------------------------------------------------------------------------------------------------------
@@ -64,7 +67,7 @@ def _unread(it: Interpreter, cls: cst.ClassDef | None, node: cst.FunctionDef) ->
     named = [p for p in (*node.params.params, *node.params.kwonly_params) if _about_freezing(p.name.value)]
     if not named or not _own_business(cls, node):
         return
-    text = it.scope.module.tree.code_for_node(node)
+    text = it.scope.module.code(node)
     if not _BUILDS.search(text) or _READS_ALL.search(text):
         return
     read = {name.value for name in nodes(node.body, cst.Name)}
@@ -73,7 +76,7 @@ def _unread(it: Interpreter, cls: cst.ClassDef | None, node: cst.FunctionDef) ->
         name = param.name.value
         if name in read or re.search(rf"[\"'.]{name}\b", text):
             continue
-        default = it.scope.module.tree.code_for_node(param.default) if param.default is not None else ""
+        default = it.scope.module.code(param.default) if param.default is not None else ""
         given = _given(it.scope.module.text, called, name, default)
         it.emit(
             World(), ev.UnreadArgument(site=it.place(param), function=called, name=name, default=default, given=given)
@@ -106,9 +109,13 @@ def _given(text: str, called: str, name: str, default: str) -> bool:
 
 # Hidden methods -------------------------------------------------------------------------------------------------------
 
+_MAY_HIDE = re.compile(r"\bself\.(?:train|_?(?:un)?freeze\w*)[ \t]*=(?!=)")
+
 
 def _hidden(it: Interpreter, node: cst.ClassDef) -> None:
     """`self.freeze_bn = freeze_bn` in a class with `def freeze_bn`; `self.train = train` in an nn.Module."""
+    if not _MAY_HIDE.search(it.scope.module.code(node.body)):
+        return
     info = it.cls(it.scope.module, node)
     methods = {
         name: what
@@ -118,10 +125,8 @@ def _hidden(it: Interpreter, node: cst.ClassDef) -> None:
     own = {n for n in methods if re.match(r"_?(un)?freeze", n) and not methods[n].decorators}
     switches = {"train"}  # a hidden eval() is missed by its own callers alone: a parent calls train(False)
     written = re.compile(rf"\bself\.(?:{'|'.join(own | switches)})[ \t]*=(?!=)")
-    if not written.search(it.scope.module.text):
-        return
     for method in methods.values():
-        if not written.search(it.scope.module.tree.code_for_node(method)):
+        if not written.search(it.scope.module.code(method.body)):
             continue
         given = {p.name.value: p for p in (*method.params.params, *method.params.kwonly_params)}
         for assign in nodes(method.body, cst.Assign):
@@ -135,7 +140,7 @@ def _hidden(it: Interpreter, node: cst.ClassDef) -> None:
                 if name in switches and name not in own:
                     if classes.is_module(it, info, World()) is not YES or _is_bool(assign.value):
                         continue  # told where it is written, as a mode
-                value = it.scope.module.tree.code_for_node(assign.value)
+                value = it.scope.module.code(assign.value)
                 it.emit(
                     World(),
                     ev.HidMethod(site=it.place(target), cls=info.name, name=name, value=value, own=name in methods),
@@ -149,9 +154,7 @@ def _plain(
     if _is_bool(value) or isinstance(value, (cst.Integer, cst.SimpleString)):
         return True
     text = dotted(value)
-    used = re.search(
-        rf"\b(?:if|elif|while|not|and|or)[\s(]+self\.{name}\b(?!\s*\()", it.scope.module.tree.code_for_node(cls)
-    )
+    used = re.search(rf"\b(?:if|elif|while|not|and|or)[\s(]+self\.{name}\b(?!\s*\()", it.scope.module.code(cls))
     param = given.get(text)
     if param is not None:
         annotated = param.annotation is not None and dotted(param.annotation.annotation) == "bool"

@@ -62,7 +62,7 @@ def _segments(module: Module) -> Iterator[tuple[cst.FunctionDef | cst.ClassDef, 
     whole, top = Segments(module.text), set(map(id, module.tree.body))
     for node in modules.definitions(module.tree.body):
         nested = id(node) not in top
-        yield node, Segments(module.tree.code_for_node(node)) if nested else whole
+        yield node, Segments(module.code(node)) if nested else whole
 
 
 _BARE = re.compile(r"^[ \t]*[\w.\[\]'\"]+\.(eval|train)[ \t]*(#.*)?$", re.MULTILINE)
@@ -153,7 +153,7 @@ def _unfreezes(cls: ClassInfo, method: cst.FunctionDef) -> bool:
         return False
     known = _flags.get(id(method))
     if known is None or known[0] is not method:
-        text = cls.module.tree.code_for_node(method)
+        text = cls.module.code(method)
         known = _flags[id(method)] = (method, "requires_grad" in text or "unfreeze" in text)
     return known[1]
 
@@ -261,8 +261,11 @@ def run_alone(it: Interpreter, module: Module, node: cst.ClassDef) -> None:
 
 def _stills_itself(module: Module, node: cst.ClassDef) -> bool:
     """Whether only the constructor (or what is private) calls eval(): a public method may be called after train()."""
-    methods = {name: m for name, m in classes.describe(module, node).members.items() if isinstance(m, cst.FunctionDef)}
-    stills = {name for name, m in methods.items() if ".eval()" in module.tree.code_for_node(m)}
+    if ".eval()" not in module.code(node.body):
+        return False
+    members = ClassInfo(module, node, node.name.value).members
+    methods = {name: m for name, m in members.items() if isinstance(m, cst.FunctionDef)}
+    stills = {name for name, m in methods.items() if ".eval()" in module.code(m)}
     return bool(stills) and all(name == "__init__" or name.startswith("_") for name in stills - {"forward", "train"})
 
 

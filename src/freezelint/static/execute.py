@@ -394,7 +394,7 @@ def _suppose(it: Interpreter, body: cst.BaseSuite, world: World) -> None:
     among those that are no longer looked at: `unfreeze()` is why a frozen part is held."""
     if it.limit > 1 or it.hypothetical or id(body) in it.harmless:
         return
-    if not _UNFREEZES.search(it.scope.module.tree.code_for_node(body)):
+    if not _UNFREEZES.search(it.scope.module.code(body)):
         it.harmless.add(id(body))
         return
     supposed = world.fork()
@@ -441,7 +441,7 @@ _SETS_FLAG = re.compile(r"requires_grad\s*=[^=]|requires_grad_\(|[\"']requires_g
 
 def _sets_flag(it: Interpreter, node: cst.CSTNode) -> bool:
     """Whether a block sets flags itself."""
-    return _SETS_FLAG.search(it.scope.module.tree.code_for_node(node)) is not None
+    return _SETS_FLAG.search(it.scope.module.code(node)) is not None
 
 
 def _survivors(world: World, loop: int) -> Members:

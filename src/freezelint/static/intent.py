@@ -46,6 +46,6 @@ def _is_argument(it: Interpreter, name: str) -> bool:
 def _rebinds(it: Interpreter, function: FunctionInfo, name: str) -> bool:
     known: Any = it.rebound.get((id(function.node), name))
     if known is None:
-        text = function.module.tree.code_for_node(function.node.body)
+        text = function.module.code(function.node.body)
         known = it.rebound[id(function.node), name] = re.search(rf"(?<![.\w]){name}[ \t]*=(?!=)", text) is not None
     return bool(known)

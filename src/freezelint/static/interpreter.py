@@ -7,7 +7,7 @@ the interpreter first; an expression has a list of outcomes, one for each world 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -309,21 +309,29 @@ class Interpreter:
             return value.text.lower() in MODEL_NAMES
         return isinstance(key, tuple) and key[0] == "attr" and isinstance(key[1], Sym) and key[1] in self.symbolic
 
-    def members(self, value: Obj, world: World, prefix: str = "", seen: frozenset[Obj] = frozenset()) -> Members:
+    def members(self, value: Obj, world: World, prefix: str = "") -> Members:
         """Every part of a module with the prefix its names have there, attached children included."""
+        return tuple(dict.fromkeys(self.each_member(value, world, prefix)))
+
+    def each_member(
+        self, value: Obj, world: World, prefix: str = "", seen: frozenset[Obj] = frozenset()
+    ) -> Iterator[tuple[View, Part]]:
+        """The members one by one, those of children that are shared as often as they hang in the module."""
         record = world.heap.get(value.serial)
         if not isinstance(record, Instance) or value in seen:
-            return ()
+            return
         seen = seen | {value}
         replaced = record.attrs.get(value.path) if value.path else None
         if isinstance(replaced, Obj) and self._registers(replaced, world):
-            return self.members(replaced, world, prefix, seen)
-        found: list[tuple[View, Part]] = []
+            yield from self.each_member(replaced, world, prefix, seen)
+            return
         stem = value.path + "." if value.path else ""
         attached = [
             (path, attr)
             for path, attr in record.attrs.items()
-            if path.startswith(stem) and path != value.path and self._registers(attr, world)
+            if isinstance(attr, (Obj, Params, Sym))
+            and (not stem or (path.startswith(stem) and path != value.path))
+            and self._registers(attr, world)
         ]
         if len(attached) > MANY:
             self.fuel -= len(attached) // 5
@@ -332,24 +340,26 @@ class Interpreter:
             own = part.at(value.path) if value.path else (part,)
             gone = {p for path, _ in attached for p in (part.at(path) if part.layers is None or part.layers else ())}
             if gone:
-                own = tuple(
-                    leaf for p in own for leaf in p.leaves() if leaf not in gone and not gone & set(leaf.above())
-                )
-            found += [(View(prefix, value.path), p) for p in own]
+                own = tuple(leaf for p in own for leaf in p.leaves() if not leaf.is_in(gone))
+            view = View(prefix, value.path)
+            for p in own:
+                yield view, p
         if not value.path:
-            found += [(View(prefix), p) for _, p in record.shares]
+            for _, p in record.shares:
+                yield View(prefix), p
         for path, attr in attached:
             inner = path[len(stem) :]
             where = f"{prefix}.{inner}" if prefix else inner
             if isinstance(attr, Sym):
                 attr = self.as_module(attr, world) or attr
             if isinstance(attr, Obj):
-                found += self.members(attr, world, where, seen)
+                yield from self.each_member(attr, world, where, seen)
             elif isinstance(attr, Params):
-                found += [(View(where), p) for _, p in attr.members]
-        if value.path and value.path in record.attrs and isinstance(record.attrs[value.path], Obj):
-            found += self.members(record.attrs[value.path], world, prefix, seen)  # type: ignore[arg-type]
-        return tuple(dict.fromkeys(found))
+                view = View(where)
+                for _, p in attr.members:
+                    yield view, p
+        if value.path and isinstance(replaced, Obj):
+            yield from self.each_member(replaced, world, prefix, seen)
 
     def _registers(self, attr: Value, world: World) -> bool:
         if isinstance(attr, Params):
@@ -520,11 +530,9 @@ class Interpreter:
 
     def cls(self, module: Module, node: cst.ClassDef) -> ClassInfo:
         """The one record of a class node."""
-        from freezelint.static import classes
-
         info = self.classes.get(id(node))
         if info is None:
-            info = self.classes[id(node)] = classes.describe(module, node)
+            info = self.classes[id(node)] = ClassInfo(module, node, node.name.value)
         return info
 
     # Imports --------------------------------------------------------------------------------------------------------

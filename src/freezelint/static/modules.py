@@ -11,7 +11,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +50,22 @@ class FunctionInfo:
 
 @dataclass(eq=False)
 class ClassInfo:
-    """A class of the project; `members` maps names to function nodes or to the expressions assigned to them."""
+    """A class of the project."""
 
     module: Module
     node: cst.ClassDef
     name: str
-    members: dict[str, Any] = field(default_factory=dict)
     bases: list[Any] | None = None  # values, resolved when first asked
     order: list[Any] | None = None  # this class and its bases, project classes and Lib names
     frame: int | None = None
     uses: frozenset[str] | None = None  # attributes that its code uses as modules
+    words: frozenset[str] | None = None  # every word in its code
     grown: bool | None = None  # whether its methods add children to it
+
+    @cached_property
+    def members(self) -> dict[str, Any]:
+        """What its body binds: names to function nodes or to the statements that assign to them."""
+        return _members(self.node.body.body, {})
 
     @property
     def key(self) -> tuple[str, str]:
@@ -80,7 +85,10 @@ class Module:
     stars: list[cst.ImportFrom] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)  # by id of the literal's node
     sources: dict[int, str] = field(default_factory=dict)  # by id of the node
+    mentioned: dict[str, bool] = field(default_factory=dict)  # names that it does more with than assign them
+    size: int = 0  # as characters of ordinary code
     _positions: Positions | None = None
+    _code: dict[int, str] = field(default_factory=dict)  # by id of the node
 
     def site(self, node: cst.CSTNode) -> Site:
         """Where a node stands. Costs a walk of what was parsed of the file, once unless more of it is."""
@@ -89,6 +97,13 @@ class Module:
             self._positions = Positions(self.tree)
             where = self._positions.get(node)
         return Site(self.path, *(where or (1, 1, 1, 1)))
+
+    def code(self, node: cst.CSTNode) -> str:
+        """The text of a node. It is kept, since the same classes and functions are asked about again and again."""
+        text = self._code.get(id(node))
+        if text is None:
+            text = self._code[id(node)] = self.tree.code_for_node(node)
+        return text
 
     def line(self, number: int) -> str:
         """The text of a line, empty past the end."""
@@ -200,6 +215,25 @@ def _bind(module: Module, body: Any) -> None:
                     _bind(module, statement.orelse.body.body)
 
 
+def _members(body: Any, bound: dict[str, Any]) -> dict[str, Any]:
+    """The names that a class's body binds. The setter of a property binds none that its getter has bound."""
+    for statement in body:
+        if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
+            name = statement.name.value
+            if isinstance(statement, cst.ClassDef) or name not in bound or not _is_setter(statement):
+                bound[name] = statement
+        elif isinstance(statement, cst.SimpleStatementLine):
+            for small in statement.body:
+                bound.update(bindings(small))
+        elif isinstance(statement, (cst.If, cst.Else, cst.Try)):
+            _members(statement.body.body, bound)
+    return bound
+
+
+def _is_setter(node: cst.FunctionDef) -> bool:
+    return any(dotted(d.decorator).endswith((".setter", ".deleter")) for d in node.decorators)
+
+
 def definitions(body: Any) -> Iterator[cst.FunctionDef | cst.ClassDef]:
     """The functions and classes among top-level statements, those inside `if`, `try` and `with` included."""
     for node in body:
@@ -299,8 +333,7 @@ class Modules:
             self._kept.move_to_end(file)
             return kept
         self._drop(file)
-        self._make_room(size(source.text))
-        return self._keep(file, parse(source, file))
+        return self._parse(source, file, size(source.text))
 
     def size(self, file: Path) -> int:
         """How large a file is, as characters of ordinary code."""
@@ -339,27 +372,25 @@ class Modules:
             self._kept[file] = None
             return None
         try:
-            self._make_room(self.size(file))
-            return self._keep(file, parse(source, file))
+            return self._parse(source, file, self.size(file))
         except (cst.ParserSyntaxError, RecursionError, ValueError):
             self._kept[file] = None
             return None
 
-    def _keep(self, file: Path, module: Module) -> Module:
-        self._kept[file] = module
-        self._size += size(module.text)
-        return module
-
-    def _make_room(self, wanted: int) -> None:
-        """Let trees go that were not asked for lately; before another one is made, for both take memory."""
+    def _parse(self, source: Source, file: Path, wanted: int) -> Module:
+        """Parse and keep a file. Trees that were not asked for lately are let go before, for both take memory."""
         for old in list(self._kept):
             if self._size + wanted <= PARSED_KEPT:
                 break
             self._drop(old)
+        module = self._kept[file] = parse(source, file)
+        module.size = wanted
+        self._size += wanted
+        return module
 
     def _drop(self, file: Path) -> None:
         gone = self._kept.pop(file, None)
-        self._size -= size(gone.text) if gone else 0
+        self._size -= gone.size if gone else 0
 
     def older(self, file: Path, library: str, *version: int) -> bool:
         """Whether the project of a file surely uses a version of a library from before this one."""

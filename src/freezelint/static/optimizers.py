@@ -99,7 +99,7 @@ _ASKS = re.compile(
 
 def asks_for_gradient(cls: ClassInfo) -> bool:
     """Whether an optimizer of the project asks anywhere whether a parameter has a gradient at all."""
-    return _ASKS.search(cls.module.tree.code_for_node(cls.node)) is not None
+    return _ASKS.search(cls.module.code(cls.node)) is not None
 
 
 def _coasts(row: OptimizerRow, args: Args) -> Tri:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,11 +15,14 @@ from freezelint.static.world import World
 from freezelint.trace import events as ev
 from freezelint.trace.tri import YES
 
+_NAMED = re.compile(r"(?<![.\w])(?:train|eval)\b")
 _LOOPS = ("backward", "step", "zero_grad")  # what a training loop calls
 
 
 def tell(it: Interpreter, cls: ClassInfo, world: World) -> None:
     """Tell the rules of each `train` and `eval` that a Module class of the project defines."""
+    if not _NAMED.search(cls.module.code(cls.node.body)):
+        return
     if not {"train", "eval"} & cls.members.keys() or classes.is_module(it, cls, world) is not YES:
         return
     for name in ("train", "eval"):

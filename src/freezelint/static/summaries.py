@@ -95,7 +95,7 @@ def known(it: Interpreter, info: FunctionInfo) -> Known:
     """The record of a function."""
     found = it.summaries.get(info)
     if found is None:
-        text = info.module.tree.code_for_node(info.node)
+        text = info.module.code(info.node)
         said = _QUOTED.sub("''", text)
         plain = not isinstance(info.node, cst.Lambda) and _HEAVY.search(said) is None
         found = it.summaries[info] = Known(plain, _SWITCHES.search(said) is not None, said)
@@ -122,7 +122,7 @@ def _leads_there(it: Interpreter, module: Module, owner: str, name: str) -> bool
                 return True
         elif isinstance(what, cst.FunctionDef) and not owner and _trains(it, it.function(module, what)):
             return True
-        elif isinstance(what, cst.ClassDef) and matters(module.tree.code_for_node(what)):
+        elif isinstance(what, cst.ClassDef) and matters(module.code(what)):
             return True
     return False
 
@@ -140,11 +140,16 @@ def untouched(it: Interpreter, func: Func, given: list[Value], world: World) -> 
 def _leads_to_training(it: Interpreter, value: Value, world: World) -> bool:
     if isinstance(value, (Const, Tensor)):
         return False
+    record = world.heap.get(value.serial) if isinstance(value, Obj) else None
+    if isinstance(value, Obj) and isinstance(record, Instance) and record.part is not None:
+        return any(_trainable(part) for _, part in it.each_member(value, world))
     return isinstance(value, (Opt, Sched, Func)) or any(_trainable(part) for part in it.regions_in(value, world))
 
 
 def _trainable(part: Part) -> bool:
-    return any(leaf.has("params") is not NO or leaf.has("dropout") is not NO for leaf in part.leaves())
+    if not part.children:
+        return part.has("params") is not NO or part.has("dropout") is not NO
+    return any(_trainable(child) for child in part.children)
 
 
 # What does not have to be run ----------------------------------------------------------------------------------------
@@ -310,7 +315,7 @@ def _collect(module: Module, text: str, found: set[tuple[Module, str]], seen: se
         seen.add(name)
         for what in module.bound[name]:
             if isinstance(what, (cst.FunctionDef, cst.ClassDef)):
-                _collect(module, _QUOTED.sub("''", module.tree.code_for_node(what)), found, seen)
+                _collect(module, _QUOTED.sub("''", module.code(what)), found, seen)
             elif not isinstance(what, tuple):  # an import is no variable
                 found.add((module, name))
 

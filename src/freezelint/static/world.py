@@ -135,7 +135,7 @@ def light(value: Value | None, world: World, depth: int = 2) -> bool:
     if isinstance(value, Lib):  # what builds a model or an optimizer decides what there is to freeze
         return not _BUILDS.search(value.name)
     if isinstance(value, Cls):  # of a model's class it is still to be seen what its instances hold
-        return "forward" not in value.info.members and not value.info.node.bases
+        return not value.info.node.bases and "forward" not in value.info.members
     if isinstance(value, Tensor):
         return not value.uses
     if isinstance(value, Func):
@@ -191,8 +191,9 @@ def merge(worlds: list[World], limit: int = WORLDS, lost: Callable[[World], None
     if len(kept) <= limit:
         return kept
     few = spread(kept, limit)
+    seen = {_frozen(world) for world in few}
     for world in kept:
-        if not any(world is other or _frozen(world) == _frozen(other) for other in few):
+        if _frozen(world) not in seen:
             lost(world)
     return few
 

@@ -12,7 +12,7 @@ import libcst as cst
 from freezelint.static import branches, intent, optimizers
 from freezelint.static.attributes import PARAMETER_NAMES, head_of, named_like
 from freezelint.static.interpreter import Interpreter
-from freezelint.static.modules import ClassInfo
+from freezelint.static.modules import ClassInfo, Module
 from freezelint.static.values import (
     NONE,
     ON_WRAPPER,
@@ -118,15 +118,19 @@ def wrote(
             region=region,
             surely=surely,
             text=text,
-            own=own or (target == "unknown" and _mentioned(it.scope.module.text, name)),
+            own=own or (target == "unknown" and _mentioned(it.scope.module, name)),
             how=how,
         ),
     )
 
 
-def _mentioned(text: str, name: str) -> bool:
+def _mentioned(module: Module, name: str) -> bool:
     """Whether a file does more with a name than assign it as an attribute: reads it, declares it, passes it on."""
-    return re.search(rf"(?<!\.)\b{name}\b|\.{name}\b(?!\s*(:[^=\n]*)?=(?!=))", text) is not None
+    known = module.mentioned.get(name)
+    if known is None:
+        said = re.search(rf"(?<!\.)\b{name}\b|\.{name}\b(?!\s*(:[^=\n]*)?=(?!=))", module.text)
+        known = module.mentioned[name] = said is not None
+    return known
 
 
 def _has_own(it: Interpreter, owner: Obj, name: str, world: World) -> bool:

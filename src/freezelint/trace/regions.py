@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
@@ -46,6 +46,13 @@ class Test:
     kind: str
     args: tuple[str, ...]
     text: str = field(compare=False, default="")
+    _hash: int = field(compare=False, default=0, init=False, repr=False)  # it is asked for more than anything else
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.kind, self.args)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def of_name(self, name: str) -> Tri:
         """Whether a parameter with this full name passes."""
@@ -94,6 +101,13 @@ class View:
 
     prefix: str = ""
     below: str = ""
+    _hash: int = field(compare=False, default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.prefix, self.below)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def name(self, name: str) -> str:
         """The name as the asked model lists it."""
@@ -128,6 +142,7 @@ class Part:
         "label",
         "layers",
         "names",
+        "opaque",
         "parent",
         "path",
         "root",
@@ -136,6 +151,7 @@ class Part:
         "tests",
         "tops",
         "traits",
+        "untested",
     )
 
     def __init__(
@@ -162,6 +178,8 @@ class Part:
         )
         self.traits = dict(traits or {})
         self.tests = tests
+        self.opaque = sum(test.kind == "opaque" for test, _ in tests)  # how many of them cannot be read
+        self.untested: Part = parent.untested if tests and parent else self  # what tests split this from
         self.tops: frozenset[str] = frozenset()  # the children of a root whose layers are not all known
         self.children: tuple[Part, ...] = ()
         self.size = 1
@@ -184,18 +202,30 @@ class Part:
             yield part
             part = part.parent
 
-    def leaves(self) -> Iterator[Part]:
-        """The leaves below, or the part itself."""
-        if not self.children:
-            yield self
-        for child in self.children:
-            yield from child.leaves()
+    def is_in(self, parts: Collection[Part]) -> bool:
+        """Whether this or something it was split from is among some parts."""
+        here: Part | None = self
+        while here is not None:
+            if here in parts:
+                return True
+            here = here.parent
+        return False
 
-    def below(self) -> Iterator[Part]:
+    def leaves(self) -> Sequence[Part]:
+        """The leaves below, or the part itself."""
+        return [part for part in self.below() if not part.children] if self.children else (self,)
+
+    def below(self) -> Sequence[Part]:
         """Every part below this one, without itself."""
-        for child in self.children:
-            yield child
-            yield from child.below()
+        if not self.children:
+            return ()
+        found: list[Part] = []
+        pending = [*reversed(self.children)]
+        while pending:
+            part = pending.pop()
+            found.append(part)
+            pending += part.children[::-1]
+        return found
 
     def has(self, trait: str) -> Tri:
         """Whether the part surely holds "batchnorm", "dropout" or "params": from its layers, else from what is said."""
@@ -234,7 +264,7 @@ class Part:
     @property
     def is_opaque(self) -> bool:
         """Whether a test that cannot be read chose this, or what it left."""
-        return any(test.kind == "opaque" for test, _ in self.tests)
+        return self.opaque > 0
 
     @property
     def count(self) -> int | None:
@@ -294,16 +324,11 @@ class Part:
             and all(p.path and p.path.rpartition(".")[2] in HEADS for p in taken)
         )
 
-    @property
-    def _untested(self) -> Part:
-        """The part that tests of names and kinds split this from."""
-        return next((part for part in self.above() if not part.tests), self)
-
     def _halved(self, text: str) -> str:
         """A label for half of this: all tests of a name, but of many only the last one."""
         if text.startswith(("[", ".")):  # `layers[-2:]`, `model.get_classifier()`
             return f"{self.label}{text}"
-        base = self._untested
+        base = self.untested
         return f"{self.label} ({text})" if len(self.tests) < 2 else f"{base.label} (..., {text})"
 
     def refutes(self, test: Test, view: View) -> bool:
@@ -368,8 +393,13 @@ class Part:
 
     def _split_test(self, test: Test, view: View) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         if self.children:
-            halves = [child.split(test, view) for child in self.children]
-            return tuple(p for yes, _ in halves for p in yes), tuple(p for _, no in halves for p in no)
+            passing_parts: list[Part] = []
+            failing_parts: list[Part] = []
+            for child in self.children:
+                passed_below, failed_below = child.split(test, view)
+                passing_parts += passed_below
+                failing_parts += failed_below
+            return tuple(passing_parts), tuple(failing_parts)
         for earlier, passed in self.tests:
             if earlier == test:
                 return ((self,), ()) if passed else ((), (self,))
@@ -401,7 +431,7 @@ class Part:
             if known is NO:
                 return (), (self,)
             yes = Part(
-                f"the BatchNorm layers of {self._untested.label}",
+                f"the BatchNorm layers of {self.untested.label}",
                 parent=self,
                 path=None,
                 traits={"batchnorm": known},
@@ -409,7 +439,7 @@ class Part:
             )
             covers_all = "_BatchNorm" in test.args or "BatchNorm2d" in test.args
             no = Part(
-                f"{self._untested.label} without its BatchNorm layers",
+                f"{self.untested.label} without its BatchNorm layers",
                 parent=self,
                 path=None,
                 traits={"batchnorm": NO if covers_all else UNSURE},

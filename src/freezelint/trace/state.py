@@ -27,6 +27,10 @@ class Fact:
     was: Any = field(compare=False, default=None)  # the value before, None when nothing was known
     former: ev.Event | None = field(compare=False, default=None)  # and the event behind it
 
+    def over(self, own: Fact) -> Fact:
+        """This fact where another one was true before."""
+        return Fact(self.value, self.event, self.at, own.value, own.event)
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -116,10 +120,12 @@ Facts = Mapping[Part, Fact]
 
 def find(facts: Facts, part: Part) -> Fact | None:
     """The fact that holds for `part`: its own, or that of the nearest part it was split from."""
-    for above in part.above():
-        fact = facts.get(above)
+    here: Part | None = part
+    while here is not None:
+        fact = facts.get(here)
         if fact is not None:
             return fact
+        here = here.parent
     return None
 
 
@@ -131,9 +137,9 @@ def told(facts: Facts, region: Iterable[Part], fact: Fact) -> dict[Part, Fact]:
             for below in part.below():
                 own = new.pop(below, None)
                 if own is not None and own.value != fact.value:  # what changes below keeps what it was
-                    new[below] = replace(fact, was=own.value, former=own.event)
+                    new[below] = fact.over(own)
         former = find(facts, part)
-        new[part] = fact if former is None else replace(fact, was=former.value, former=former.event)
+        new[part] = fact if former is None else fact.over(former)
     return new
 
 
