@@ -29,7 +29,7 @@ from freezelint.static.interpreter import Interpreter  # noqa: E402
 from metamorphic import Program, variant  # noqa: E402
 
 LARGEST = 30_000  # characters of a file of FOLDER
-EACH = 20  # variants of a program before the next one
+EACH = 8  # variants of a program before the next one
 
 
 def programs(folders: list[Path]) -> list[tuple[str, dict[str, str]]]:
@@ -87,14 +87,18 @@ def main() -> None:
     )
     options = parser.parse_args()
     fuel = Fuel()
-    found = [(name, files) for name, files in programs(options.folders) if options.only in name]
+    found = [(at, *one) for at, one in enumerate(programs(options.folders)) if options.only in one[0]]
+    Random(options.seed).shuffle(found)
     end = time.monotonic() + options.seconds
     compared: Counter[str] = Counter()
-    different = low = with_findings = total = rounds = 0
+    different = low = with_findings = total = rounds = told = 0
     while time.monotonic() < end and found:
-        for at, (name, files) in enumerate(found):
+        for at, name, files in found:
             if time.monotonic() > end:
                 break
+            if total >= told:
+                told += 1000
+                _tell(total, with_findings, different, low, compared)
             with tempfile.TemporaryDirectory() as folder:
                 os.chdir(folder)
                 program = Program.of(files)
@@ -126,11 +130,15 @@ def main() -> None:
                     print(f"DIFFERENT {kept.name} {why.strip()}".replace("\n", "\n    "), flush=True)
                 os.chdir("/")
         rounds += 1
-        print(
-            f"{total} comparisons ({with_findings} of programs with findings), {different} different, "
-            f"{low} more where fuel ran low; {time.process_time():.0f} CPU seconds; {dict(compared)}",
-            flush=True,
-        )
+    _tell(total, with_findings, different, low, compared)
+
+
+def _tell(total: int, with_findings: int, different: int, low: int, compared: Counter[str]) -> None:
+    print(
+        f"{total} comparisons ({with_findings} of programs with findings), {different} different, "
+        f"{low} more where fuel ran low; {time.process_time():.0f} CPU seconds; {dict(compared)}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import classes
+from freezelint.static.evaluate import source
 from freezelint.static.interpreter import Interpreter, Scope
 from freezelint.static.modules import Module, definitions, dotted
 from freezelint.static.world import World
@@ -77,7 +78,7 @@ def _unread(it: Interpreter, cls: cst.ClassDef | None, node: cst.FunctionDef) ->
         if name in read or re.search(rf"[\"'.]{name}\b", text):
             continue
         default = it.scope.module.code(param.default) if param.default is not None else ""
-        given = _given(it.scope.module.text, called, name, default)
+        given = _given(it, called, name, default)
         it.emit(
             World(), ev.UnreadArgument(site=it.place(param), function=called, name=name, default=default, given=given)
         )
@@ -99,11 +100,13 @@ def _own_business(cls: cst.ClassDef | None, node: cst.FunctionDef) -> bool:
     return node.name.value == "__init__" and all(base in _PLAIN_BASES for base in bases)
 
 
-def _given(text: str, called: str, name: str, default: str) -> bool:
+def _given(it: Interpreter, called: str, name: str, default: str) -> bool:
     """Whether a call in the same file gives the argument by name, and not as its default."""
-    for match in re.finditer(rf"(?<!def )(?<!class )\b{called}\([^()]*?\b{name}\s*=[\s(]*([\w.\[\]\"']+)", text):
-        if match.group(1) != default:
-            return True
+    for call in nodes(it.scope.module.tree, cst.Call):
+        if dotted(call.func).rpartition(".")[2] == called:
+            for arg in call.args:
+                if arg.keyword is not None and arg.keyword.value == name and source(it, arg.value) != default:
+                    return True
     return False
 
 

@@ -51,6 +51,7 @@ MODEL_NAMES = frozenset(
     ("model", "net", "network", "backbone", "encoder", "decoder", "generator", "discriminator", "student", "teacher",
      "classifier", "netg", "netd", "model_s", "model_t")
 )  # fmt: skip
+STARS = 16  # files that one name is looked for in through `from X import *`
 MANY = 64  # children of a module; looking through more of them takes fuel
 CALL_DEPTH = 8  # calls inlined into one another
 
@@ -439,31 +440,12 @@ class Interpreter:
                     return value
         return self.global_name(scope.module, name, world)
 
-    def global_name(self, module: Module, name: str, world: World, stars: bool = True) -> Value:
+    def global_name(self, module: Module, name: str, world: World) -> Value:
         """The value of a top-level name of a module, evaluated when first asked."""
         known = world.names.get(module.path, {}).get(name) or self.settled.get((module, name))
         if known is not None:
             return known
-        value = self._bound(module, name, world)
-        if value is None and stars:
-            for small in module.stars:
-                source = self.imported_module(module, small)
-                if isinstance(source, Mod) and source.module is not module:
-                    value = self._bound(source.module, name, world)
-                    if value is None and source.module.stars:
-                        value = self.global_name(source.module, name, world, stars=len(source.module.stars) < 6)
-                        value = None if isinstance(value, (Sym, Lib)) and not isinstance(value, Const) else value
-                    if value is not None:
-                        break
-                elif isinstance(source, Lib) and source.name in (
-                    "torch",
-                    "torch.nn",
-                    "torch.optim",
-                    "torchvision.models",
-                ):
-                    if look_up(f"{source.name}.{name}"):
-                        value = Lib(f"{source.name}.{name}")
-                        break
+        value = self._bound(module, name, world) or self._starred(module, name, world, {module})
         if value is None:
             if name in BUILTINS:
                 return Lib(f"builtins.{name}")
@@ -471,6 +453,19 @@ class Interpreter:
             usual = USUAL.get(name) if name not in module.bound else None
             value = Lib(usual) if usual else Sym(("name", module.path, name), name)
         return value
+
+    def _starred(self, module: Module, name: str, world: World, seen: set[Module]) -> Value | None:
+        """What `from X import *` brings under a name, through a few other files that do the same."""
+        for small in module.stars:
+            source = self.imported_module(module, small)
+            if isinstance(source, Mod) and source.module not in seen and len(seen) < STARS:
+                seen.add(source.module)
+                value = self._bound(source.module, name, world) or self._starred(source.module, name, world, seen)
+                if value is not None:
+                    return value
+            elif isinstance(source, Lib) and source.name in _STARRED and look_up(f"{source.name}.{name}"):
+                return Lib(f"{source.name}.{name}")
+        return None
 
     def _bound(self, module: Module, name: str, world: World) -> Value | None:
         bound = module.bound.get(name)
@@ -614,6 +609,7 @@ def _member(it: Interpreter, member: _Member, world: World) -> Value:
     return it.global_name(module, member.name, world)
 
 
+_STARRED = ("torch", "torch.nn", "torch.optim", "torchvision.models")
 USUAL = {"torch": "torch", "nn": "torch.nn", "optim": "torch.optim", "torchvision": "torchvision"}
 BUILTINS = frozenset(dir(__import__("builtins")))
 

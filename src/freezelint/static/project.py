@@ -78,7 +78,9 @@ class Ignores:
 
     def verdict(self, path: str) -> bool | None:
         """Ignored (True), taken back in by a `!pattern` (False), or not mentioned. A folder's path ends in a slash."""
-        inside = os.path.relpath(path, self.base).replace(os.sep, "/")
+        below = self.base.rstrip(os.sep) + os.sep
+        inside = path[len(below) :].rstrip("/") if path.startswith(below) else os.path.relpath(path, self.base)
+        inside = inside.replace(os.sep, "/") or "."
         if inside == "." or inside.startswith("../"):
             return None
         return self.spec.check_file(inside + "/" if path.endswith("/") else inside).include
