@@ -286,6 +286,8 @@ def inline(it: Interpreter, func: Func, args: Args, node: cst.CSTNode, world: Wo
     from freezelint.static import summaries
 
     info = func.info
+    if isinstance(func.bound, Obj) and func.bound.worn:  # a method knows nothing of what its object is wrapped in
+        func = replace(func, bound=Obj(func.bound.serial, func.bound.path))
     if len(it.running) >= CALL_DEPTH or it.running.count(info) > 1:
         return unknown(it, info.name, args, node, world, escapes=info not in it.running)
     it.called.add(id(info.node))

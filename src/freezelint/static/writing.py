@@ -561,7 +561,11 @@ def _attach_to_wrapper(
     it: Interpreter, owner: Obj, record: Instance, name: str, module: Obj, node: cst.CSTNode, world: World
 ) -> None:
     """`DataParallel(model).fc = module`: a child of the wrapper, which its forward does not run."""
-    inner = it.region(Obj(owner.serial, name), world) if record.part is not None else frozenset()
+    inner: Region = frozenset()  # what the wrapped model keeps under that name, as far as that is known
+    if isinstance(former := record.attrs.get(name), Obj):
+        inner = it.region(former, world)
+    elif record.part is not None and record.part.layers:
+        inner = frozenset(record.part.at(name))
     kinds = {
         wrap.kind for part in it.region(owner, world) if (wrap := Run(world.state).last(ev.Wrap, part)) is not None
     }
@@ -576,7 +580,7 @@ def _attach_to_wrapper(
             old=frozenset(),
             new=it.region(module, world),
             kind=kinds.pop() if len(kinds) == 1 else "the wrapper",
-            head=inner if record.part is not None and record.part.layers is not None else frozenset(),
+            head=inner,
             head_name=f"module.{name}",
             within=it.within,
         ),
