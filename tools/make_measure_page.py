@@ -37,7 +37,7 @@ RUNS = {
         "resnet18": (
             "ResNet-18 in the shape of ImageNet, batch 32",
             "--model resnet18 --optimizer sgd --steps 2 --warm-up 1"
-            " --strategy full,frozen-unfiltered,frozen-filtered,only-optimizer,cut,frozen-bn-eval",
+            " --strategy full,frozen-filtered,only-optimizer,cut",
         ),
         "vit_ti_16": (
             "A small Vision Transformer, batch 4",

@@ -44,7 +44,7 @@ def about(result: Result) -> Iterator[str]:
     parts += [machine["system"], *(f"{name} {version}" for name, version in result.versions.items())]
     yield ", ".join(parts)
     settings = result.settings
-    yield f"a process of its own for each row: {settings['warm_up']} steps of warm-up, {settings['steps']} timed ones"
+    yield f"a process of its own for each row; steps: {settings['warm_up']} of warm-up, {settings['steps']} timed"
     if settings.get("interrupted"):
         yield f"interrupted after {len(result.rows)} rows"
     bases = sorted(row.base for row in result.rows if row.base is not None)
