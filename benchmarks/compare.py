@@ -47,7 +47,7 @@ class Cost:
 def tools(folder: str) -> list[Tool]:
     """What is compared; freezelint first."""
     return [
-        Tool("freezelint", "freezelint", (str(BIN / "freezelint"), "check", "--isolated", folder)),
+        Tool("freezelint", "freezelint", (str(BIN / "freezelint"), "check", "--isolated", "--no-cache", folder)),
         Tool("TorchFix", "torchfix", (str(BIN / "torchfix"), folder)),
         Tool("TorchFix in flake8", "torchfix", (str(BIN / "flake8"), "--isolated", "-j1", "--select=TOR", folder)),
         Tool("ruff", "ruff", (str(BIN / "ruff"), "check", "--isolated", "--no-cache", folder)),

@@ -14,10 +14,13 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
     (needle, re.compile(pattern, re.MULTILINE) if pattern else None)
     for needle, pattern in (
         # a flag that is written, well or badly spelt
-        (
-            "equire",
-            r"\.\w?[Rr]equire[sd]?_?[Gg]rad\w*[ \t]*[=(:]|[\"']requires?d?_grads?[\"']"
-            r"|^[^\n#]*\.requires?_grads?_?[ \t]*$",
+        *(
+            (
+                f"equire{ending}rad",  # the license of nearly every file says "required"
+                r"\.\w?[Rr]equire[sd]?_?[Gg]rad\w*[ \t]*[=(:]|[\"']requires?d?_grads?[\"']"
+                r"|^[^\n#]*\.requires?_grads?_?[ \t]*$",
+            )
+            for ending in ("g", "G", "_g", "_G", "sg", "sG", "s_g", "s_G", "dg", "dG", "d_g", "d_G", "sd_g")
         ),
         ("Require", r"\.[Rr]equires?_?[Gg]rad"),
         # a freeze that is asked for, whether or not anything obeys
