@@ -8,6 +8,7 @@ import pytest
 
 from freezelint.api import check
 from freezelint.config import Config
+from freezelint.static import versions
 
 FROZEN_BACKBONE = """
 import argparse
@@ -49,3 +50,28 @@ def test_default_of_an_option_is_an_assumption(tmp_path: Path, monkeypatch: pyte
 def test_default_without_batchnorm_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = FROZEN_BACKBONE.format(default="'vit_b_16'", build="models.__dict__[args.arch](pretrained=True)")
     assert not [rule for rule, _ in found(tmp_path, monkeypatch, program) if rule == "frozen-bn-train-mode"]
+
+
+@pytest.mark.parametrize(
+    ("said", "is_older"),
+    [
+        ("lightning==2.0.2", True),
+        ("lightning<=2.1", True),
+        ("lightning>=2.0,<2.2.0", True),
+        ('lightning = {version = "2.0.2", extras = ["extra"]}', True),
+        ("lightning==2.2.0", False),
+        ("lightning>=2.0,<3", False),
+        ("lightning~=2.0", False),
+        ('lightning = "^2.0"', False),
+        ("lightning==2.*", False),
+        ("pytorch-lightning==1.9", False),
+    ],
+)
+def test_versions_are_compared_as_far_as_they_are_said(tmp_path: Path, said: str, is_older: bool) -> None:
+    (tmp_path / "requirements.txt").write_text(said + "\n", encoding="utf-8")
+    assert versions.older(tmp_path / "main.py", "lightning", 2, 2) is is_older
+
+
+def test_a_bound_of_a_major_version_may_be_written_with_zeros(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("transformers>=4.30,<5.0\n", encoding="utf-8")
+    assert versions.older(tmp_path / "main.py", "transformers", 5)

@@ -34,7 +34,7 @@ def _older(folder: Path, library: str, version: tuple[int, ...]) -> bool:
             continue
         for line in re.findall(rf"(?m)(?<![\w-]){re.escape(library)}(?![\w-])([^\n]*)", text):
             for sign, caret, number, star in _SAID.findall(line.split(";")[0]):
-                given = tuple(map(int, number.split(".")))
+                given = tuple(map(int, re.sub(r"(\.0+)+$", "", number).split(".")))
                 if caret or star or sign == "~=":  # what is left open may be as new as the major version goes
                     given, wanted = given[:1], version[:1]
                 else:
