@@ -24,7 +24,7 @@ _TRAINS = re.compile(r"(?:^|_)(?:unfreeze|trainable|fine_?tune|requires_grad)$")
 _ABOUT_FREEZING = re.compile(r"freez|frozen|trainable|tune|requires_grad")
 # What a function must do for an argument about freezing to have something to say in it.
 _BUILDS = re.compile(
-    r"pretrained|load_state_dict|\brequires_grad|weights=(?:[\"']|\w*Weights)|\bmodels\.\w+\(|create_model\(|torch\.hub\.load"
+    r"pretrained|load_state_dict|\brequires_grad|weights\s*=[\s(]*(?:[\"']|\w*Weights)|\bmodels\.\w+\(|create_model\(|torch\.hub\.load"
 )
 # Where every argument is read at once, or where it says that it is there for the signature only.
 _READS_ALL = re.compile(

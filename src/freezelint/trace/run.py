@@ -530,7 +530,7 @@ class Run:
         """
         state = self.state
         if isinstance(event, ev.Backward) and event.complete is YES:
-            return [state.passes[use.serial] for use in event.uses if use.serial in state.passes]
+            return [state.passes[n] for n in sorted({use.serial for use in event.uses}) if n in state.passes]
         return [ran for ran in state.passes.values() if ran.at >= state.step_at]
 
     def ran_with(self, ran: Pass, event: ev.Event) -> list[Part]:

@@ -388,7 +388,7 @@ def _backward(s: State, e: ev.Backward) -> dict[str, Any]:
             if ran.at >= s.step_at and ran.recording is not NO:
                 trained = _drilled(trained, ran)
                 gradient = told(gradient, _requiring(ran), Fact(UNSURE, e, s.clock))
-    for use, ran in ((use, s.passes[use.serial]) for use in e.uses if use.serial in s.passes):
+    for use, ran in _ran(s, e):
         if use.cut is None and ran.recording is not NO:
             trained = _drilled(trained, ran)
             gradient = told(gradient, _requiring(ran), Fact(ran.recording, e, s.clock))
@@ -440,10 +440,15 @@ def _dropped(s: State, leaf: Part) -> bool:
     return zeroed is not None and zeroed.value is YES and (got is None or got.at < zeroed.at)
 
 
+def _ran(s: State, e: ev.Backward) -> list[tuple[ev.Use, Pass]]:
+    """The forwards that went into a loss, in the order in which they ran."""
+    return [(u, s.passes[u.serial]) for u in sorted(e.uses, key=lambda u: u.serial) if u.serial in s.passes]
+
+
 def _measured(s: State, e: ev.Backward, reached: Region) -> dict[str, Any]:
     """A backward of a running program: which parts have a gradient now was read, and need not be inferred."""
     cut, trained, lost = s.cut, s.trained, s.lost(e)
-    for use, ran in ((use, s.passes[use.serial]) for use in e.uses if use.serial in s.passes):
+    for use, ran in _ran(s, e):
         why = ran.cut(use)
         if ran.recording is YES:
             trained = _drilled(trained, ran)

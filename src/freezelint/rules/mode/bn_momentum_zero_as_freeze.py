@@ -47,6 +47,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import WARNING, rule
 from freezelint.trace.events import Backward, SetRequiresGrad
+from freezelint.trace.regions import leaves
 from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.tri import YES
 
@@ -60,7 +61,7 @@ def check(run: Run, event: Backward) -> Iterator[Fault]:
         if part.has("batchnorm") is YES and run.mode(part, during=ran) is YES and run.frozen([part], during=ran)
     ]
     for wrote, region in grouped(busy, run.stilled_by_setting):
-        froze = next((f for part in region if (f := run.last(SetRequiresGrad, part))), None)
+        froze = next((f for part in leaves(region) if (f := run.last(SetRequiresGrad, part))), None)
         first = next(passes[part] for part in passes if part in region)
         kept = "keeps the running statistics" if wrote.name == "momentum" else "stops the running statistics"
         yield Fault(

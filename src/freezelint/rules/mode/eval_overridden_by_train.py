@@ -56,7 +56,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import WARNING, rule
 from freezelint.trace.events import Backward, End, SetMode, SetRequiresGrad
-from freezelint.trace.regions import Part
+from freezelint.trace.regions import Part, leaves
 from freezelint.trace.repair import Repair
 from freezelint.trace.run import Fault, Note, Run, grouped, name
 from freezelint.trace.state import Pass
@@ -68,7 +68,7 @@ def check(run: Run, event: Backward | End) -> Iterator[Fault]:
     passes = run.trained(event) if isinstance(event, Backward) else run.supposed()
     undone = [part for part, ran in passes.items() if _meant(run, part, ran)]
     for (stilled, switched), region in grouped(undone, lambda part: _story(run, part, passes[part])):
-        froze = next((at for part in region if (at := run.last(SetRequiresGrad, part))), None)
+        froze = next((at for part in leaves(region) if (at := run.last(SetRequiresGrad, part))), None)
         frozen = (Note(froze.site, "frozen here"),) if froze else ()
         matters = "BatchNorm" if any(part.has("batchnorm") is YES for part in region) else "Dropout"
         if switched.by == "train":

@@ -48,6 +48,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import WARNING, rule
 from freezelint.trace.events import CreateModule, End, SetRequiresGrad, Step
+from freezelint.trace.regions import leaves
 from freezelint.trace.run import Excuse, Fault, Note, Run, grouped
 from freezelint.trace.tri import NO, YES
 
@@ -60,7 +61,7 @@ def check(run: Run, event: Step | End) -> Iterator[Fault | Excuse]:
     for made, region in grouped(frozen, lambda part: run.created(part)):
         if not isinstance(made, CreateModule) or not made.whole or any(run.loads(part) for part in region):
             continue
-        froze = next((f for part in region if (f := run.last(SetRequiresGrad, part))), None)
+        froze = next((f for part in leaves(region) if (f := run.last(SetRequiresGrad, part))), None)
         if froze and any(run.weights(part) != "random" for part in region):
             yield Excuse(froze.site)  # an option decides whether weights are asked for: its user knows
         if any(run.weights(part) != "random" for part in region) or not run.mostly(region, made.region):

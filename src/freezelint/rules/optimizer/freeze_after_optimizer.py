@@ -51,6 +51,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import SetRequiresGrad, Step
+from freezelint.trace.regions import leaves
 from freezelint.trace.run import Fault, Note, Run, grouped, name_is
 
 
@@ -61,7 +62,7 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
         return
     moving = dict(run.left_over(optimizer))
     for froze, region in grouped(moving, lambda part: run.last(SetRequiresGrad, part)):
-        zeroed = next((moving[part] for part in region if moving[part] is not None), None)
+        zeroed = next((moving[part] for part in leaves(region) if moving[part] is not None), None)
         why = (
             "its gradient is set to zero and not to None, so that momentum or weight decay"
             if zeroed is not None
