@@ -187,7 +187,7 @@ INPUTS: dict[str, tuple[Builder, int]] = {
         10_000,
     ),
     "models": (_one(lambda n: _file("L = nn.Linear\n", _lines(lambda i: f"m{i} = L(2)\n", range(n)), LOOP)), 10_000),
-    "layers": (_one(lambda n: _file("model = nn.Sequential(" + "nn.Linear(2, 2), " * n + ")\n", LOOP)), 10_000),
+    "layers": (_one(lambda n: _file("model = nn.Sequential(" + "nn.Linear(2, 2), " * n + ")\n", LOOP)), 8_000),
     "named layers": (
         _one(
             lambda n: _file(

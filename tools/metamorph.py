@@ -31,6 +31,7 @@ from metamorphic import Program, variant  # noqa: E402
 # Differences that are known and meant, by rule and change.
 EXPLAINED = {
     ("freeze-argument-unused", "split"): "the rule looks for the call in the file of the function",
+    ("frozen-loss-net-cut", "split"): "a loss class is run by itself where its own file has a grad mode",
 }
 
 LARGEST = 30_000  # characters of a file of FOLDER

@@ -37,7 +37,7 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         # a loss class beside a grad mode
         ("Loss(", r"^[ \t]*class[ ]+\w*Loss\([\s\S]*no_grad\b|no_grad\b[\s\S]*^[ \t]*class[ ]+\w*Loss\("),
         # weights whose names nobody compares
-        ("hyper_parameters", r"\[[\"']hyper_parameters[\"']\][\s\S]*strict=False"),
+        ("hyper_parameters", r"\[[\"']hyper_parameters[\"']\][\s\S]*strict\s*=[\s(]*False"),
         # what a list's method returns is given to something
         (".append(", r"=[ \t]*[\w.]+\.append\("),
         (".extend(", r"=[ \t]*[\w.]+\.extend\("),
