@@ -331,6 +331,10 @@ def create(it: Interpreter, cls: ClassInfo, args: calls.Args, node: cst.CSTNode,
         base = next((row for row in rows if isinstance(row, SchedulerRow)), None)
         if base is not None:
             return optimizers.scheduler(it, base, cls.name, args, node, world)
+    maker = cls.members.get("__new__")
+    if isinstance(maker, cst.FunctionDef) and "__init__" not in cls.members:
+        if "__new__(" not in cls.module.tree.code_for_node(maker.body):  # a factory that looks like a class
+            return calls.inline(it, Func(it.function(cls.module, maker, cls), bound=Cls(cls)), args, node, world)
     owner = new_instance(it, cls, world)
     if any(grows(entry) for entry in entries if isinstance(entry, ClassInfo)):
         it.open.add(owner.serial)
