@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from freezelint import api, work
+from freezelint import api, processes, work
 from freezelint.config import Config
 from freezelint.report.base import Style, renderer
 
@@ -116,9 +116,9 @@ def test_processes_that_cannot_be_started(folder: Path, monkeypatch: pytest.Monk
         raise error
 
     with monkeypatch.context() as machine:
-        machine.setattr(work.ProcessPoolExecutor, "__init__", refuse)
+        machine.setattr(processes.ProcessPoolExecutor, "__init__", refuse)
         assert shown(jobs=2) == expected
-    monkeypatch.setattr(work.ProcessPoolExecutor, "submit", refuse)
+    monkeypatch.setattr(processes.ProcessPoolExecutor, "submit", refuse)
     assert shown(jobs=2) == expected
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from freezelint import api
 from freezelint.__main__ import run
+from freezelint.processes import Pools
 from freezelint.survey import Row, summary
-from freezelint.work import Pools
 
 FAULT = "import torch\nfrom {module} import layers\n\nmodel = torch.nn.Linear(2, layers)\nmodel.eval\n"
 

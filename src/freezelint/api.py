@@ -68,7 +68,7 @@ def check_text(source: Source | Finding, config: Settings, *, trace: Trace | Non
 
 def _slugs(files: Iterable[Path], config: Settings) -> frozenset[str]:
     """Every rule that is switched on for one of the files."""
-    settings = {config.within(folder) for folder in {file.parent for file in files}}
+    settings = {config.within(Path(folder)) for folder in {os.path.dirname(file) for file in files}}
     return frozenset(slug for one in settings for slug in one.slugs())
 
 

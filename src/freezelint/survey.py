@@ -10,13 +10,14 @@ import os
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freezelint.finding import Finding, Site
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 Row = dict[str, Any]
 
@@ -111,7 +112,9 @@ def survey(
 
 
 def _row(folder: str, name: str, future: Future[Row], select: Collection[str], ignore: Collection[str]) -> Row:
-    from freezelint.work import Pool
+    from concurrent.futures.process import BrokenProcessPool
+
+    from freezelint.processes import Pool
 
     try:
         try:

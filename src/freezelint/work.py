@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from freezelint import suppress
 from freezelint.finding import Finding, Severity, Site
@@ -21,7 +16,7 @@ from freezelint.notices import INTERNAL_ERROR
 from freezelint.static.asked import UNSURE, Names, Rests
 from freezelint.static.checked import Checked
 from freezelint.static.notebook import Cell
-from freezelint.static.project import Real, Source, display_path, read
+from freezelint.static.project import Real, Source, display_path, read, shown
 
 if TYPE_CHECKING:
     from freezelint.cache import Cache
@@ -94,7 +89,11 @@ Places = Mapping[Path, Place]
 
 def places(files: Iterable[Path], real_path: Real) -> Places:
     """Where some files are."""
-    return {file: Place(os.path.abspath(file), real_path(file), display_path(file)) for file in files}
+    here, found = os.getcwd(), {}
+    for file in files:
+        path = os.path.normpath(os.path.join(here, file))
+        found[file] = Place(path, real_path(file), shown(path, here))
+    return found
 
 
 def results(files: Places, slugs: Collection[str], jobs: int, progress: Progress, cache: Cache | None = None) -> Batch:
@@ -223,11 +222,10 @@ def _chained(first: Source, rest: Iterator[Source]) -> Iterator[Source]:
     yield from rest
 
 
-# Several processes ---------------------------------------------------------------------------------------------------
-
-
 def _in_processes(files: Sequence[Path], slugs: Collection[str], jobs: int, progress: Progress, noted: bool) -> Batch:
     """Analyse stretches of the list side by side. Imports are followed on disk, so no stretch needs another."""
+    from freezelint.processes import Pool
+
     size = max(1, -(-len(files) // (jobs * 4)))
     stretches = [files[start : start + size] for start in range(0, len(files), size)]
     whole = Batch()
@@ -250,63 +248,6 @@ def _in_processes(files: Sequence[Path], slugs: Collection[str], jobs: int, prog
         except Exception as error:
             whole.notices.append(_internal_error(display_path(file), error))
     return whole
-
-
-class Pool(ProcessPoolExecutor):
-    """Processes that end with this one, however that ends."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number, initializer=_begin)
-
-    def begin(self, work: Callable[..., Batch], *arguments: object) -> Future[Batch]:
-        """Submit some work; what is refused because a process has died fails like the work of that process."""
-        try:
-            return self.submit(work, *arguments)
-        except BrokenProcessPool as error:
-            refused: Future[Batch] = Future()
-            refused.set_exception(error)
-            return refused
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None:
-            self.shutdown()
-            return
-        for process in list((getattr(self, "_processes", None) or {}).values()):
-            process.kill()  # what it works on is of no use to anybody
-        self.shutdown(wait=False, cancel_futures=True)
-
-
-class Pools(Executor):
-    """A pool of processes, and another one when one of them dies. What was lost with it fails."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._pool = Pool(number)
-
-    def submit(self, work: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
-        """Submit some work."""
-        try:
-            return self._pool.submit(work, *arguments, **more)
-        except BrokenProcessPool:
-            self._pool.shutdown(wait=False)
-            self._pool = Pool(self._number)
-            return self._pool.submit(work, *arguments, **more)
-
-    def __exit__(self, *ending: Any) -> None:
-        self._pool.__exit__(*ending)
-
-
-def _begin() -> None:
-    """Leave an interruption to the process that started this one, and end when that is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _internal_error(path: str, error: Exception) -> Finding:

@@ -89,6 +89,9 @@ def check(paths: tuple[Path, ...], **options: Any) -> int:
 
 def _guarded(paths: tuple[Path, ...], options: dict[str, Any]) -> int:
     """One check; what the user got wrong becomes one line."""
+    import gc
+
+    gc.disable()  # until the analysis says how often: what is imported and read stays
     try:
         config = settings_of(options)
         if options["show_files"]:
@@ -96,6 +99,8 @@ def _guarded(paths: tuple[Path, ...], options: dict[str, Any]) -> int:
         return _check(paths, config, options)
     except Refused as error:
         raise WrongUse(str(error)) from None
+    finally:
+        gc.enable()
 
 
 def _refuse_contradictions(paths: tuple[Path, ...], options: dict[str, Any]) -> None:

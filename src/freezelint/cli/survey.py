@@ -90,7 +90,7 @@ def _executor(options: dict[str, Any]) -> Iterator[Executor | None]:
         with client:
             yield client.get_executor(pure=False)
     elif options["jobs"] > 1:
-        from freezelint.work import Pools
+        from freezelint.processes import Pools
 
         with Pools(options["jobs"]) as pools:
             yield pools

@@ -61,12 +61,15 @@ def analyse(
 @contextlib.contextmanager
 def _seldom_collecting() -> Iterator[None]:
     """Trees are large and hold no cycles: at its usual rate, a fifth of the time goes into collecting nothing."""
-    usual = gc.get_threshold()
+    usual, enabled = gc.get_threshold(), gc.isenabled()
     gc.set_threshold(100_000, 10, 10)
+    gc.enable()
     try:
         yield
     finally:
         gc.set_threshold(*usual)
+        if not enabled:
+            gc.disable()
 
 
 def _with_deep_stack(work: Iterable[Done]) -> list[Done]:

@@ -6,7 +6,7 @@ import io
 import os
 import re
 import tokenize
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -105,8 +105,9 @@ def discover(
     seen: set[str] = set()
     real_path = real_path or Real()
     for path in paths:
-        for file in _walk(path, config, left_out) if os.path.isdir(path) else (path,):
-            real = real_path(file)
+        walked = os.path.isdir(path)
+        for file in _walk(path, config, left_out) if walked else (path,):
+            real = real_path(file, walked)
             if real not in seen:
                 seen.add(real)
                 yield file
@@ -123,7 +124,8 @@ def _walk(root: Path, config: Settings, left_out: Callable[[Path, str], None]) -
         except OSError:
             yield folder
             continue
-        ignores = (*_gitignore(folder / ".gitignore", folder), *ignores)
+        if any(entry.name == ".gitignore" for entry in entries):
+            ignores = (*_gitignore(folder / ".gitignore", folder), *ignores)
         settings = config.within(folder)
         if settings not in excluded:
             excluded[settings] = _unless_named(root, _excludes(settings))
@@ -143,7 +145,7 @@ def _walk(root: Path, config: Settings, left_out: Callable[[Path, str], None]) -
         pending.extend(reversed(folders))
 
 
-def _why_not(entry: os.DirEntry[str], is_folder: bool, excludes: Iterable[Ignores], ignores: Iterable[Ignores]) -> str:
+def _why_not(entry: os.DirEntry[str], is_folder: bool, excludes: Sequence[Ignores], ignores: Sequence[Ignores]) -> str:
     """Why a folder is not entered, or a file not checked; empty when it is.
 
     The configuration has the last word, and then the nearest .gitignore. Folders above it have been asked before.
@@ -152,6 +154,8 @@ def _why_not(entry: os.DirEntry[str], is_folder: bool, excludes: Iterable[Ignore
         return "folders of other people's code"
     if not is_folder and not entry.is_file(follow_symlinks=False):
         return "links and what is no file"
+    if not excludes and not ignores:
+        return ""
     here = os.path.abspath(entry.path) + ("/" if is_folder else "")
     for patterns, reason in ((excludes, "excluded by the configuration"), (ignores, "ignored by git")):
         for layer in patterns:
@@ -199,24 +203,29 @@ class Real:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
 
-    def __call__(self, path: str | Path) -> str:
-        """The real path of a file or folder."""
+    def __call__(self, path: str | Path, plain: bool = False) -> str:
+        """The real path of a file or folder; `plain` when it is known to be no link."""
         text = os.fspath(path)
-        found = self._known.get(text)
-        if found is None:
+        below: list[tuple[str, str]] = []
+        while (found := self._known.get(text)) is None:
             above, name = os.path.split(text)
-            if name in ("", os.curdir, os.pardir) or os.path.islink(text):
-                found = os.path.realpath(text)
-            else:
-                found = os.path.join(self(above or os.curdir), name)
-            self._known[text] = found
+            if name in ("", os.curdir, os.pardir) or (not plain and os.path.islink(text)):
+                found = self._known[text] = os.path.realpath(text)
+                break
+            below.append((text, name))
+            text, plain = above or os.curdir, False
+        for text, name in reversed(below):
+            found = self._known[text] = os.path.join(found, name)
         return found
 
 
 def display_path(path: Path) -> str:
     """The name findings call a file by: relative to the working directory when it lies below, posix style."""
-    absolute = os.path.abspath(path)
-    here = os.getcwd()
+    return shown(os.path.abspath(path), os.getcwd())
+
+
+def shown(absolute: str, here: str) -> str:
+    """The name findings call a file by, of its absolute path and the working directory."""
     if os.sep == "/" and absolute.startswith(f"{here}/"):
         return absolute[len(here) + 1 :]
     try:
