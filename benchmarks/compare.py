@@ -24,6 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pages import put
+
 BIN = Path(sysconfig.get_path("scripts"))
 
 
@@ -117,11 +119,10 @@ def main() -> None:
     print("\n".join(lines))
     if options.write:
         head = (
-            "# Speed\n\nWritten by `benchmarks/compare.py`. CPU seconds are user and system time of a whole process, "
-            "its start-up included.\nThis compares cost: the tools look for different things, and flake8 runs its own "
-            "checks as well.\n\n"
+            "CPU seconds are user and system time of a whole process, its start-up included. This compares cost: the "
+            "tools\nlook for different things, and flake8 runs its own checks as well."
         )
-        options.write.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+        put(options.write, "compare.py", [head, "", *lines])
 
 
 if __name__ == "__main__":
