@@ -36,8 +36,7 @@ RUNS = {
         ),
         "resnet18": (
             "ResNet-18 in the shape of ImageNet, batch 32",
-            "--model resnet18 --optimizer sgd --steps 2 --warm-up 1"
-            " --strategy full,frozen-filtered,only-optimizer,cut",
+            "--model resnet18 --optimizer sgd --steps 2 --warm-up 1 --strategy full,frozen-filtered,only-optimizer,cut",
         ),
         "vit_ti_16": (
             "A small Vision Transformer, batch 4",
@@ -118,7 +117,8 @@ def beside_tutorials(name: str, result: Result) -> Iterator[str]:
         "\nTutorials tell of 15.4 GB that become 9.8 GB (a factor of 1.6), and of 22 samples per second that become "
         "41 (1.9), when all but the head is frozen, without the model, batch and device that they mean. Here weights, "
         f"gradients, optimizer state and activations together go from {size(memory[0])} to {size(memory[1])} "
-        f"(a factor of {memory[0] / memory[1]:.1f}), and samples per second from {full.samples:.1f} to "
+        f"(a factor of {memory[0] / memory[1]:.1f}), the peak from {size(full.peak)} to {size(frozen.peak)}, "
+        f"and samples per second from {full.samples:.1f} to "
         f"{frozen.samples:.1f} ({frozen.samples / full.samples:.1f}).\n"
     )
 
