@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from freezelint import work
 from freezelint.finding import Finding, Severity, Site
 from freezelint.static.checked import Checked
 from freezelint.static.project import Source
@@ -63,6 +64,7 @@ def made_up_rules(monkeypatch: pytest.MonkeyPatch) -> dict[str, Rule]:
     fake = types.ModuleType("freezelint.static.analyse")
     fake.analyse = analyse  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    monkeypatch.setattr(work, "idle", lambda text: False)  # made-up rules find what the real ones do not look for
     pretend(monkeypatch, RULES)
     return RULES
 

@@ -105,3 +105,13 @@ def test_the_static_side_imports_only_what_it_needs_of_the_parser(heavy: str, tm
     """libcst's matchers take as long to import as all the rest of it."""
     program = f"import sys, freezelint.static.analyse; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path).returncode == 0
+
+
+def test_a_file_with_nothing_to_check_needs_no_parser(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("import os\n\n\ndef f(a):\n    return a\n")
+    program = (
+        "import sys\nfrom freezelint.__main__ import run\n"
+        "status = run(['check', '--isolated', '--no-cache', 'plain.py'])\n"
+        "sys.exit(status or any(name in sys.modules for name in ('libcst', 'freezelint.static.analyse')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True).returncode == 0

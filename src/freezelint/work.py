@@ -16,11 +16,14 @@ from freezelint.notices import INTERNAL_ERROR
 from freezelint.static.asked import UNSURE, Names, Rests
 from freezelint.static.checked import Checked
 from freezelint.static.notebook import Cell
+from freezelint.static.prefilter import idle
 from freezelint.static.project import Real, Source, display_path, read, shown
 
 if TYPE_CHECKING:
     from freezelint.cache import Cache
     from freezelint.cache.book import Book, Fresh
+    from freezelint.finding import Fix
+    from freezelint.trace.repair import Repair
 
 Trace = Callable[[str], None]
 Reader = Callable[[Path], "Source | Finding"]
@@ -197,24 +200,33 @@ def analyse(
                 batch.comments[reading.path] = suppress.parse(reading.text)
                 if reading.cells:
                     batch.cells[reading.path] = reading.cells
-                yield reading
+                if idle(reading.text):
+                    batch.results.append(Checked(reading.path))
+                else:
+                    yield reading
 
     readable = sources()
     first = next(readable, None)
     if first is None:
         return batch  # nothing to parse: the parser is not even imported
     try:
-        from freezelint.fixes.ways import mend
         from freezelint.static.analyse import analyse
         from freezelint.trace.check import all_rules
 
         rules = {slug: rule for slug, rule in all_rules().items() if slug in slugs}
-        batch.results += analyse(_chained(first, readable), rules, trace=trace, mend=mend, read=look)
+        batch.results += analyse(_chained(first, readable), rules, trace=trace, mend=_mend, read=look)
     except Exception as error:
         batch.notices.append(_internal_error(latest, error))
         for _ in readable:  # files that were not reached still have to be readable
             pass
     return batch
+
+
+def _mend(repair: Repair, site: object) -> Fix | None:
+    """The fix that a rule describes. Most checks ask for none, and need not import the ways there are."""
+    from freezelint.fixes.ways import mend
+
+    return mend(repair, site)
 
 
 def _chained(first: Source, rest: Iterator[Source]) -> Iterator[Source]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import symtable
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from freezelint.static import entries
 from freezelint.static.checked import Checked
 from freezelint.static.interpreter import Ending, Found, Interpreter
 from freezelint.static.modules import LONGEST, Module, Modules, Place, TooLong
-from freezelint.static.prefilter import is_script, matters
+from freezelint.static.prefilter import idle, matters
 from freezelint.static.project import Source, read
 from freezelint.static.values import Sym
 from freezelint.static.world import Assumption
@@ -115,9 +113,9 @@ def _one(
 ) -> Checked:
     done = Checked(source.path)
     modules.asked = done.asked
-    relevant = matters(source.text)
-    if not relevant and not is_script(source.text) and _is_python(source.text):
+    if idle(source.text):
         return done
+    relevant = matters(source.text)
     try:
         module = modules.add(source, Path(source.path).resolve())
     except cst.ParserSyntaxError as error:
@@ -160,21 +158,6 @@ def _suppose(done: Checked, module: Module, it: Interpreter, mend: Mend | None) 
             entries.run_alone(it, module, node)
         done.made |= it.made - {key}
         done.alone[key] = conclude(it.found, it.reached, it.endings, mend)
-
-
-def _is_python(text: str) -> bool:
-    """Whether a text that nothing else is asked of is Python, by the interpreter's own parser, which is the fastest;
-    names are looked at after it, which is faster still than to make its tree one of Python's objects.
-
-    It may be older than the text, so that its No is only a reason to ask the parser that everything else depends on.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            symtable.symtable(text, "", "exec")
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
 
 
 def leads_somewhere(modules: Modules, module: Module) -> bool:

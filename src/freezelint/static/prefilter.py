@@ -8,6 +8,8 @@ says `no_grad()` or `eval()`. Code without such a place still runs when somethin
 from __future__ import annotations
 
 import re
+import symtable
+import warnings
 
 # (a needle that is quick to look for, what it has to be part of; None when the needle says it all)
 _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
@@ -87,6 +89,26 @@ _STARTS = re.compile(r"^(?:[\w, \t.]+=[ \t]*)?(?:\w+\.)*(?:train|fit|fine_?tune|
 def is_script(text: str) -> bool:
     """Whether a file is a program, which may bring together what matters elsewhere."""
     return "__main__" in text or _STARTS.search(text) is not None
+
+
+def idle(text: str) -> bool:
+    """Whether a file needs no look: it is Python, and nothing in it is a reason to run it. Needs no parser of ours."""
+    return not matters(text) and not is_script(text) and _is_python(text)
+
+
+def _is_python(text: str) -> bool:
+    """Whether a text that nothing else is asked of is Python, by the interpreter's own parser, which is the fastest;
+    names are looked at after it, which is faster still than to make its tree one of Python's objects.
+
+    It may be older than the text, so that its No is only a reason to ask the parser that everything else depends on.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            symtable.symtable(text, "", "exec")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
 
 
 class Segments:
