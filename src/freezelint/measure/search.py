@@ -14,7 +14,8 @@ from freezelint.measure import process
 from freezelint.measure.jobs import Trial
 from freezelint.measure.rows import FAILED, MEASURED, TIMED_OUT, Largest, Row
 
-RUNS = 8
+RUNS = 10
+GROWTH = 4  # at most so many times what fits: nothing but the system ends a process on the CPU that takes too much
 BOUND = 4096  # no larger batch is tried
 CLOSE = 0.05  # a gap of so much of the batch ends the search
 
@@ -91,5 +92,5 @@ def _foretold(peaks: dict[int, int], budget: int) -> int | None:
     small, large = sorted(peaks)[-2:]
     slope = (peaks[large] - peaks[small]) / (large - small)
     if slope <= 0:
-        return large * 8
-    return large + int(0.98 * (budget - peaks[large]) / slope)
+        return large * 2  # what is measured of a process on the CPU has some noise
+    return min(GROWTH * large, large + int(0.98 * (budget - peaks[large]) / slope))
