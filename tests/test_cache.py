@@ -380,6 +380,21 @@ def test_a_link_that_leads_elsewhere(warm: Warm, folder: Path) -> None:
     assert not linked()
 
 
+def test_a_cache_that_is_a_link(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A project must not make freezelint write, or remove, somewhere else."""
+    (folder / "home").mkdir()
+    (folder / "home" / ".gitignore").write_text("mine\n")
+    (folder / "project").mkdir()
+    (folder / "project" / "freezelint.toml").write_text("")
+    (folder / "project" / "alone.py").write_text(ALONE)
+    (folder / "project" / cache.NAME).symlink_to("../home")
+    for _ in range(2):
+        assert "mode-not-called" in said(capsys, "check", "project")
+    assert "nothing to remove" in said(capsys, "clean", "project")
+    assert [path.name for path in (folder / "home").iterdir()] == [".gitignore"]
+    assert (folder / "home" / ".gitignore").read_text() == "mine\n"
+
+
 def test_warm_is_cold(tmp_path: Path) -> None:
     """Over all examples, and many programs of one file."""
     kept = Cache(tmp_path)

@@ -47,6 +47,8 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # A link that came with a project could lead anywhere. Who names a folder knows where that is.
+        self._foreign = folder.name == NAME and folder.is_symlink()
 
     def book(self, chosen: Iterable[str]) -> Book:
         """What is known of checks with these rules."""
@@ -54,11 +56,14 @@ class Cache:
         parts = (*map(str, made_by), os.getcwd(), *sorted(chosen))
         key = blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
         book = Book(self.folder / f"{key}.json", key)
-        book.open()
+        if not self._foreign:
+            book.open()
         return book
 
     def prepare(self) -> bool:
         """Make the folder, out of which nothing gets into the project's history. Whether there is one."""
+        if self._foreign:
+            return False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name, text in _OURS.items():
@@ -85,6 +90,8 @@ class Cache:
     def clean(self) -> bool:
         """Remove the cache and what else freezelint put beside it; whether anything was there."""
         found = False
+        if self._foreign:
+            return found
         for path in [*(path for _, _, path in self._books()), *(str(self.folder / name) for name in _OURS)]:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
