@@ -311,7 +311,7 @@ INPUTS: dict[str, tuple[Builder, int]] = {
         _one(lambda n: _file("match a:\n", _lines(lambda i: f"    case {i}:\n        model.eval()\n", range(n)), LOOP)),
         5_000,
     ),
-    "tries": (_one(lambda n: _file("try:\n    model(x)\nexcept Exception:\n    model.eval()\n" * n, LOOP)), 5_000),
+    "tries": (_one(lambda n: _file("try:\n    model(x)\nexcept Exception:\n    model.eval()\n" * n, LOOP)), 4_000),
     "findings": (_one(lambda n: _file("model.eval\n" * n)), 5_000),
     "suppressions": (_one(lambda n: _file("model.eval  # freezelint: ignore[mode-not-called]\n" * n)), 5_000),
     "unused suppressions": (_one(lambda n: _file("x = 1  # freezelint: ignore[mode-not-called]\n" * n)), 5_000),

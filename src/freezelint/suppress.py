@@ -11,6 +11,7 @@ import tokenize
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from freezelint.finding import Finding, Severity, Site
 from freezelint.nearest import did_you_mean
@@ -49,10 +50,17 @@ class Suppressions:
         if start:
             # A site that spans a whole function is not suppressed by a comment deep inside its body.
             last = min(last, end)
-        lines = {start, end, *range(first, last + 1)}
-        fitting = [d for d in self.directives if d.target is None or d.target in lines]
+        targets = sorted({start, end, *range(first, last + 1)} & self._by_target.keys() - {None})
+        fitting = [d for target in (*targets, None) for d in self._by_target.get(target, ())]
         fitting = [d for d in fitting if not d.fault and (d.slugs is None or finding.rule in d.slugs)]
         return sorted(fitting, key=lambda d: (d.target is None, d.slugs is None))
+
+    @cached_property
+    def _by_target(self) -> dict[int | None, list[Directive]]:
+        found: dict[int | None, list[Directive]] = {}
+        for directive in self.directives:
+            found.setdefault(directive.target, []).append(directive)
+        return found
 
     def _statement(self, line: int) -> tuple[int, int]:
         """First and last line of the statement that stands on `line`; (0, 0) when that is unknown."""
@@ -186,13 +194,12 @@ def unused(
     A rule that was not `active` had no chance to fire, so its suppression is not called unused.
     """
     everything_ran = set(known) <= set(active)
+    all_used: dict[tuple[str, int, int], set[str | None]] = {}
+    for path, line, column, slug in outcome.used:
+        all_used.setdefault((path, line, column), set()).add(slug)
     for path, suppressions in comments.items():
         for directive in suppressions.directives:
-            used = {
-                slug
-                for (file, line, column, slug) in outcome.used
-                if (file, line, column) == (path, directive.line, directive.column)
-            }
+            used = all_used.get((path, directive.line, directive.column), set())
             for message in _complaints(directive, used, known, active, everything_ran):
                 site = Site(path, directive.line, directive.column, directive.line, directive.end_column)
                 yield Finding(UNUSED_SUPPRESSION, Severity.WARNING, message, site, source_line=directive.text)

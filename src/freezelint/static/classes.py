@@ -37,9 +37,11 @@ def order(it: Interpreter, cls: ClassInfo, world: World) -> list[Entry]:
         finally:
             it.scope = scope
         kept: list[Entry] = []
+        seen: set[Entry] = set()
         for entry in reversed(found):
-            if entry is None or entry not in kept:
+            if entry is None or entry not in seen:
                 kept.append(entry)
+                seen.add(entry)
         cls.order = kept[::-1]
     return cls.order
 
