@@ -32,6 +32,9 @@ from metamorphic import Program, variant  # noqa: E402
 EXPLAINED = {
     ("freeze-argument-unused", "split"): "the rule looks for the call in the file of the function",
     ("frozen-loss-net-cut", "split"): "a loss class is run by itself where its own file has a grad mode",
+    ("freeze-matches-nothing", "if_true"): "a file without any sign is a program by its calls at the left margin",
+    ("head-frozen", "if_true"): "a file without any sign is a program by its calls at the left margin",
+    ("empty-optimizer", "if_true"): "what head-frozen tells better, where that can be told",
 }
 
 LARGEST = 30_000  # characters of a file of FOLDER

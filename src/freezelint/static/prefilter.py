@@ -62,7 +62,10 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         ("set_grad_enabled", r"^[ \t]*[\w.]*set_grad_enabled\("),
         # a new head on somebody else's model
         *(
-            (f".{head}", rf"(?<!\bself)\.{head}(?:\[[^\]\n]*\])?[ \t]*=[ \t]*[\w.]*\b(?:nn|Sequential|Linear|Conv2d)\b")
+            (
+                f".{head}",
+                rf"(?<!\bself)\.{head}(?:\[[^\]\n]*\])?[ \t]*=[ \t(]*[\w.]*\b(?:nn|Sequential|Linear|Conv2d)\b",
+            )
             for head in ("fc", "classifier", "head", "last_linear", "_fc")
         ),
     )
