@@ -40,8 +40,8 @@ def main() -> None:
     python = ".".join(map(str, sys.version_info[:3]))
     lines += [
         "",
-        "ruff keeps nothing of a file in which it found something: the last row is what its cache costs where it serves "
-        "for every file.",
+        "ruff keeps nothing of a file in which it found something: the last row is what its cache costs where it "
+        "serves for every file.",
         "",
         f"{options.folder.resolve().name}: {size(options.folder)}; the file that changes: `{options.changing}`; "
         f"medians of {options.runs} runs on {options.machine}, Python {python}.",
