@@ -75,3 +75,23 @@ def test_versions_are_compared_as_far_as_they_are_said(tmp_path: Path, said: str
 def test_a_bound_of_a_major_version_may_be_written_with_zeros(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("transformers>=4.30,<5.0\n", encoding="utf-8")
     assert versions.older(tmp_path / "main.py", "transformers", 5)
+
+
+def test_a_pattern_in_parentheses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in the parentheses of a pattern is no expression, and may need them."""
+    monkeypatch.chdir(tmp_path)
+    Path("main.py").write_text(
+        "import torch\n"
+        "def train(model, size, loader):\n"
+        "    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        "    for x in loader:\n"
+        "        match size:\n"
+        "            case (int(i), int(j)):\n"
+        "                pass\n"
+        "            case (int(i), int(j), int(k)) | (None):\n"
+        "                continue\n"
+        "        model(x).sum().backward()\n"
+        "        optimizer.step()\n",
+        encoding="utf-8",
+    )
+    assert check([Path("main.py")], Config()).findings == []
