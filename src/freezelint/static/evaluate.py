@@ -70,8 +70,9 @@ def source(it: Interpreter, node: cst.CSTNode) -> str:
     text = module.sources.get(id(node))
     if text is None:
         bare: Any = node
+        # A pattern is no expression, and some need their parentheses.
         stripped = isinstance(node, cst.BaseExpression) and not isinstance(node, (cst.Tuple, cst.GeneratorExp))
-        if stripped and getattr(node, "lpar", ()):
+        if stripped and bare.lpar:
             bare = bare.with_changes(lpar=(), rpar=())  # parentheses that say nothing
         text = module.sources[id(node)] = " ".join(module.tree.code_for_node(bare).split())
     return text

@@ -525,8 +525,8 @@ def attach(it: Interpreter, owner: Obj, name: str, module: Obj, node: cst.CSTNod
     if path in record.attrs:
         former = record.attrs[path]
         old = it.region(former, world) if isinstance(former, Obj) else frozenset()
-    elif record.part.layers is None or record.part.layers:
-        old = frozenset(record.part.at(path))
+    elif record.part.layers or (record.part.layers is None and record.cls is None):
+        old = frozenset(record.part.at(path))  # of a class whose base is not known, an attribute may well be new
     strange = not old and path not in record.attrs and "." not in path
     head, head_name, kind = head_of(record, world) if strange else (frozenset(), "", "")
     base = record.part.label if not record.part.label.startswith("(") else "model"

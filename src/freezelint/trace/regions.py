@@ -267,6 +267,11 @@ class Part:
         return self.opaque > 0
 
     @property
+    def is_handed_out(self) -> bool:
+        """Whether a method that is not known gave this, such as `get_input_embeddings()`: it may be anything."""
+        return self.is_opaque and any(held and test.text.startswith(".") for test, held in self.tests)
+
+    @property
     def count(self) -> int | None:
         """How many parameters (tensors), where the layers are known."""
         return None if self.names is None else len(self.names)

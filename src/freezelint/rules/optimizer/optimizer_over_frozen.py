@@ -72,7 +72,7 @@ def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
             if event.to is not NO and any(optimizer.holds(part) is YES for part in leaves(event.region)):
                 yield Excuse(optimizer.built.site)
             continue
-        held = [leaf for group in optimizer.groups for leaf in leaves(p for p in group.region if not p.is_opaque)]
+        held = [leaf for group in optimizer.groups for leaf in leaves(p for p in group.region if not p.is_handed_out)]
         frozen = [part for part in run.frozen(held) if part.has("params") is not NO and not part.is_bare]
         if not optimizer.stepped or not frozen or not any(run.flag(part) is YES for part in held):
             continue
