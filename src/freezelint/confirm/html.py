@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from freezelint import __version__
 from freezelint.confirm import Outcome
 from freezelint.confirm.text import closing
 from freezelint.report.base import Style
-from freezelint.report.html import article, escaped
+from freezelint.report.html import article, escaped, opening
 
 if TYPE_CHECKING:
     from freezelint.live.table import Row
@@ -35,16 +33,8 @@ def render(outcome: Outcome, style: Style) -> Iterator[str]:
     """The page. It has no script, and nothing is loaded."""
     from freezelint.live.table import HEAD, cells
 
-    css = resources.files("freezelint.report").joinpath("html.css").read_text("utf-8")
     lines = list(closing(outcome))
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width">\n'
-        f'<meta name="generator" content="freezelint {__version__}">\n'
-        f"<title>freezelint confirm: {escaped(lines[0])}</title>\n<style>\n{css}{CSS}</style>\n</head>\n<body>\n"
-        "<h1>freezelint confirm</h1>\n"
-    )
+    yield from opening("freezelint confirm", lines[0], CSS)
     yield from (f"<p>{escaped(line)}</p>\n" for line in lines)
     yield from _findings("What check found", outcome.judged, outcome)
     yield from _findings("Seen in the run only", outcome.alone, outcome)

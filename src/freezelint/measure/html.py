@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib import resources
 
-from freezelint import __version__
 from freezelint.measure.claims import judged
 from freezelint.measure.rows import KINDS, Result, Row, groups, size
 from freezelint.measure.text import HEADS, about, cells, failed, fitting, group_title
-from freezelint.report.html import escaped
+from freezelint.report.html import escaped, opening
 
 # One colour a kind, told apart in light and dark, and by people who see red and green alike.
 COLORS = dict(zip(KINDS, ("#8a94a6", "#e69f00", "#56b4e9", "#009e73"), strict=True))
@@ -29,15 +27,7 @@ body { max-width: 86rem; }
 
 def render(result: Result) -> Iterator[str]:
     """The page. It has no script, and nothing is loaded."""
-    css = resources.files("freezelint.report").joinpath("html.css").read_text("utf-8")
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width">\n'
-        f'<meta name="generator" content="freezelint {__version__}">\n'
-        f"<title>freezelint measure: {escaped(result.target)}</title>\n<style>\n{css}{CSS}</style>\n</head>\n<body>\n"
-        "<h1>freezelint measure</h1>\n"
-    )
+    yield from opening("freezelint measure", result.target, CSS)
     for line in about(result):
         yield f"<p>{escaped(line)}</p>\n"
     for (optimizer, amp), rows in groups(result.rows).items():

@@ -26,18 +26,9 @@ CODE = re.compile("`([^`]+)`")
 
 def render(report: Report, style: Style) -> Iterator[str]:
     """The page, from the rule with the worst findings on. It can be read without its script, which only filters."""
-    css, script = (resources.files(__package__).joinpath(f"html.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    # What is in a file cannot become code here, whatever it is: only this very script runs, and nothing is loaded.
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; form-action 'none'"
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f'<meta name="generator" content="freezelint {__version__}">\n'
-        f"<title>freezelint: {escaped(summary(report))}</title>\n<style>\n{css}</style>\n</head>\n<body>\n"
-        f"<h1>freezelint</h1>\n<p>{escaped(summary(report))}</p>\n"
-    )
+    script = resources.files(__package__).joinpath("html.js").read_text("utf-8")
+    yield from opening("freezelint", summary(report), script=script)
+    yield f"<p>{escaped(summary(report))}</p>\n"
     named = sorted(identities(report.findings), key=lambda one: (-one[0].severity, one[0].rule))
     if named:
         yield from _filter([finding for finding, _ in named])
@@ -53,6 +44,26 @@ def render(report: Report, style: Style) -> Iterator[str]:
     yield from _aside(report)
     # Ends of lines are kept as they are, since the digest is of these very bytes.
     yield f"<script>{script}</script>\n</body>\n</html>\n"
+
+
+def opening(name: str, about: str, css: str = "", script: str = "") -> Iterator[str]:
+    """The head of a page and its first heading; `css` comes after what all pages share.
+
+    What is in a file cannot become code here, whatever it is: at most this very script runs, and nothing is loaded.
+    """
+    shared = resources.files(__package__).joinpath("html.css").read_text("utf-8")
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+        policy += f"; script-src 'sha256-{digest}'; form-action 'none'"
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f'<meta name="generator" content="freezelint {__version__}">\n'
+        f"<title>{name}: {escaped(about)}</title>\n<style>\n{shared}{css}</style>\n</head>\n<body>\n"
+        f"<h1>{name}</h1>\n"
+    )
 
 
 def _filter(findings: Sequence[Finding]) -> Iterator[str]:
