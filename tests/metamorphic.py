@@ -281,7 +281,8 @@ def parentheses(random: Random, lines: Lines) -> Iterable[tuple[str, Origin]] | 
         elif isinstance(node, ast.Call):
             places += node.args
     plain = (ast.Name, ast.Attribute, ast.Call, ast.Constant, ast.Compare, ast.BoolOp, ast.List, ast.Subscript)
-    places = [p for p in places if isinstance(p, plain) and not _in_format(tree, p)]
+    in_format = _in_format(tree)
+    places = [p for p in places if isinstance(p, plain) and id(p) not in in_format]
     if not places:
         return None
     texts = [line for line, _ in lines]
@@ -293,9 +294,9 @@ def parentheses(random: Random, lines: Lines) -> Iterable[tuple[str, Origin]] | 
     return [(text, origin) for text, (_, origin) in zip(texts, lines, strict=True)]
 
 
-def _in_format(tree: ast.AST, node: ast.AST) -> bool:
-    """Whether an expression stands within an f-string, where its position means nothing before Python 3.12."""
-    return any(node is inner for f in ast.walk(tree) if isinstance(f, ast.JoinedStr) for inner in ast.walk(f))
+def _in_format(tree: ast.AST) -> set[int]:
+    """What stands within f-strings, by `id`: there a position means nothing before Python 3.12."""
+    return {id(inner) for f in ast.walk(tree) if isinstance(f, ast.JoinedStr) for inner in ast.walk(f)}
 
 
 def rename(random: Random, lines: Lines) -> Iterable[tuple[str, Origin]] | None:
