@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from freezelint import config, files, ignores, suppress
@@ -265,6 +265,8 @@ LINES = st.sampled_from(
 )
 
 
+# How long it takes to draw a few lines says how busy the machine is, and no more.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(LINES, max_size=8), st.sampled_from(["\n", "\r\n", "\r"]), st.integers(1, 8))
 def test_a_comment_never_changes_the_code(lines: list[str], end: str, number: int) -> None:
     text = end.join(lines)

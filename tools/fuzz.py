@@ -231,6 +231,7 @@ def keep(options: argparse.Namespace, number: int, files: dict[str, str], why: s
 
 
 def _options() -> argparse.Namespace:
+    """What is asked for; one line, and the end, when the folders hold nothing to mutate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=lambda name: Path(name).resolve())
     parser.add_argument("--seconds", type=float, default=60)
@@ -240,7 +241,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--progress", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.folders and not options.worker and not corpus(options.folders):
+        sys.exit(f"{Path(__file__).name}: no .py file of 50 to {LARGEST:,} characters in {', '.join(map(str, options.folders))}")
+    return options
 
 
 def _workers(options: argparse.Namespace) -> Iterator[int]:

@@ -97,11 +97,15 @@ def main() -> None:
     options = parser.parse_args()
     fuel = Fuel()
     found = [(at, *one) for at, one in enumerate(programs(options.folders)) if options.only in one[0]]
+    if not found:
+        where = ", ".join(map(str, options.folders)) or "the cases and the examples"
+        named = f" with {options.only!r} in its name" if options.only else ""
+        sys.exit(f"{Path(__file__).name}: no program of less than {LARGEST:,} characters{named} in {where}")
     Random(options.seed).shuffle(found)
     end = time.monotonic() + options.seconds
     compared: Counter[str] = Counter()
     different = explained = low = with_findings = total = rounds = told = 0
-    while time.monotonic() < end and found:
+    while time.monotonic() < end:
         for at, name, files in found:
             if time.monotonic() > end:
                 break
