@@ -243,7 +243,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--progress", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.folders and not options.worker and not corpus(options.folders):
-        sys.exit(f"{Path(__file__).name}: no .py file of 50 to {LARGEST:,} characters in {', '.join(map(str, options.folders))}")
+        where = ", ".join(map(str, options.folders))
+        sys.exit(f"{Path(__file__).name}: no .py file of 50 to {LARGEST:,} characters in {where}")
     return options
 
 
