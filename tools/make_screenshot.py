@@ -1,6 +1,6 @@
 """Take the picture of the HTML report that docs/reports.md shows, with a Chromium.
 
-    python tools/make_screenshot.py [PROGRAM]
+python tools/make_screenshot.py [PROGRAM]
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ def skip_initialization() -> None:
 @dataclass
 class Built:
     """A model as a library builds it, and what the builder knows of it."""
+
     names: list[str]
     model: nn.Module
     head: str = ""
@@ -64,6 +65,7 @@ class Built:
 @dataclass
 class Shelf:
     """The text of one library: nodes by their line, models by their line without the names."""
+
     nodes: dict[str, int] = field(default_factory=dict)
     models: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     families: dict[str, list[tuple[bool, bool]]] = field(default_factory=lambda: defaultdict(list))
@@ -75,8 +77,14 @@ class Shelf:
         functional = any(map(drops_by_attribute, model.modules()))
         dropout = functional or any((rate_of(m) or 0) > 0 for m in model.modules())
         flags = "b" * batchnorm + "d" * dropout + "f" * functional + "~" * (not built.exact) + "h" * built.headless
-        fields = (str(root), flags, built.head, " ".join(tied(model)), " ".join(frozen(model)),
-                  "" if built.exact else " ".join(repeats(model)))
+        fields = (
+            str(root),
+            flags,
+            built.head,
+            " ".join(tied(model)),
+            " ".join(frozen(model)),
+            "" if built.exact else " ".join(repeats(model)),
+        )
         self.models["\t".join(fields)] += built.names
         for name in built.names:
             self.families[family(library, name.lstrip("!"))].append((batchnorm, dropout))
@@ -99,8 +107,10 @@ class Shelf:
         """The whole file: header, nodes, models, families."""
         models = [" ".join(names) + "\t" + rest for rest, names in self.models.items()]
         header |= {"nodes": len(self.nodes), "models": len(models)}
-        traits = [f"{name}\t{agreed(b for b, _ in found)}\t{agreed(d for _, d in found)}"
-                  for name, found in sorted(self.families.items())]
+        traits = [
+            f"{name}\t{agreed(b for b, _ in found)}\t{agreed(d for _, d in found)}"
+            for name, found in sorted(self.families.items())
+        ]
         return "\n".join([json.dumps(header), *self.nodes, *models, *traits]) + "\n"
 
 
@@ -140,7 +150,8 @@ def rate_of(module: nn.Module) -> float | None:
 def drops_by_attribute(module: nn.Module) -> bool:
     """Whether a module has a rate for F.dropout: `attention_dropout`, `layerdrop`, `drop_rate` above 0."""
     return rate_of(module) is None and any(
-        "drop" in name and isinstance(value, float) and 0 < value < 1 for name, value in vars(module).items())
+        "drop" in name and isinstance(value, float) and 0 < value < 1 for name, value in vars(module).items()
+    )
 
 
 def runs(children: list[tuple[str, int]]) -> Iterator[str]:
@@ -178,8 +189,11 @@ def frozen(model: nn.Module) -> Iterator[str]:
             outer = path
             yield path
         else:
-            yield from (f"{path}.{name}".lstrip(".") for name, p in module._parameters.items()
-                        if p is not None and not p.requires_grad)
+            yield from (
+                f"{path}.{name}".lstrip(".")
+                for name, p in module._parameters.items()
+                if p is not None and not p.requires_grad
+            )
 
 
 def repeats(model: nn.Module) -> Iterator[str]:
@@ -194,8 +208,13 @@ def repeats(model: nn.Module) -> Iterator[str]:
 def changed(one: nn.Module, other: nn.Module) -> list[str]:
     """The modules whose own parameters differ in shape between two models that should differ in their head only."""
     shapes = {name: p.shape for name, p in other.named_parameters(remove_duplicate=False)}
-    return list(dict.fromkeys(name.rpartition(".")[0] for name, p in one.named_parameters(remove_duplicate=False)
-                              if shapes.get(name, p.shape) != p.shape))
+    return list(
+        dict.fromkeys(
+            name.rpartition(".")[0]
+            for name, p in one.named_parameters(remove_duplicate=False)
+            if shapes.get(name, p.shape) != p.shape
+        )
+    )
 
 
 def main_head(paths: list[str]) -> str:
@@ -391,8 +410,10 @@ def main() -> None:
         # Parameters were renamed between the major versions of transformers; the data of both are kept.
         older = "4" if library == "transformers" and version(library).startswith("4.") else ""
         (options.out / f"{library}{older}.txt.gz").write_bytes(packed := gzip.compress(text.encode(), mtime=0))
-        print(f"{library}: {sum(map(len, shelf.models.values()))} names, {len(shelf.nodes)} nodes, "
-              f"{len(packed):,} of {len(text):,} bytes, {time.perf_counter() - start:.0f} s")
+        print(
+            f"{library}: {sum(map(len, shelf.models.values()))} names, {len(shelf.nodes)} nodes, "
+            f"{len(packed):,} of {len(text):,} bytes, {time.perf_counter() - start:.0f} s"
+        )
 
 
 if __name__ == "__main__":
