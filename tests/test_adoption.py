@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -229,16 +230,49 @@ def test_added_comments_suppress(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_cannot_be_suppressed_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     Path("null.py").write_bytes(b"\0")
     Path("bad.py").write_bytes(b"# coding: latin-1\nx = 'FAULT(left-frozen)' # \xe9\n")
-    book = {"cells": [{"cell_type": "code", "source": ERROR}]}
-    Path("n.ipynb").write_text(json.dumps(book))
     assert run([".", "--add-ignores", "weil ✓"]) == 1
     output = capsys.readouterr().out
-    assert "n.ipynb:cell 0:1:6: left-frozen: not suppressed: stands in a notebook" in output
     assert "null.py:1:1: read-error: not suppressed" in output
     assert "bad.py:2:6: left-frozen: not suppressed: the file cannot be written" in output
     assert output.endswith("0 findings suppressed\n")
     assert run([".", "--add-ignores", "weil ü"]) == 1
     assert Path("bad.py").read_bytes().endswith("-- weil ü\n".encode("latin-1"))
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_comments_in_the_cells_of_a_notebook(split: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    def written(*comments: str) -> str:
+        cells = [
+            f"%matplotlib inline\ny = f('FAULT(left-frozen)',\n  2){comments[0]}\nz = 1",
+            f"# π \U0001f600 \\n\n{WARNING.rstrip()}{comments[1]}",
+            "%%bash\nls",
+        ]
+        listed = [{"cell_type": "markdown", "source": "x = 'FAULT(left-frozen)'"}]
+        listed += [
+            {"outputs": ["\u2028"], "source": cell.splitlines(True) if split else cell, "cell_type": "code"}  # type: ignore[dict-item]
+            for cell in cells
+        ]
+        return json.dumps({"cells": listed, "metadata": {"x": 1e5}}, indent=1) + "\n"
+
+    Path("bad.py").unlink()
+    Path("n.ipynb").write_bytes(written("", "").encode())
+    assert run([".", "--add-ignores", "gemäß"]) == 0
+    assert capsys.readouterr().out == "2 findings suppressed in 1 file\n"
+    comment = "  # freezelint: ignore[left-{}] -- gemäß"
+    assert Path("n.ipynb").read_bytes().decode() == written(comment.format("frozen"), comment.format("in-eval"))
+    assert found(capsys, ".") == []
+
+
+def test_what_changes_a_cell_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    text = json.dumps({"cells": [{"cell_type": "code", "source": "x = !ls 'FAULT(left-frozen)'"}]})
+    finding = Finding("left-frozen", Severity.ERROR, "m", Site("n.ipynb", 1, 1, 1, 2, cell=0), source_line="x = None")
+    Path("n.ipynb").write_text(text)
+    added = ignores.add([finding, replace(finding, site=Site("n.ipynb", 1, 1, 1, 2, cell=7))], "why")
+    told = ["the file has changed meanwhile", "a comment would change the code"]
+    assert [why for _, why in added.left] == told and not added.files
+    Path("n.ipynb").write_text("{")
+    [(_, why)] = ignores.add([finding], "why").left
+    assert why.startswith("the file cannot be written: is no valid notebook")
 
 
 @pytest.mark.parametrize("reason", [" ", "a\nb", "freezelint: ignore-file", "\x1b[1m"])

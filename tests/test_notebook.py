@@ -112,3 +112,13 @@ def test_a_notebook_saved_as_a_script_keeps_its_magics(tmp_path: Path, monkeypat
     found = [(f.site.path, f.rule, f.site.line) for f in check([Path(".")], Config()).findings]
     assert ("colab.py", "misspelled-requires-grad", 8) in found
     assert [f[:2] for f in found if f[0] == "broken.py"] == [("broken.py", "syntax-error")]
+
+
+def test_a_line_ends_where_python_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = "words = 'a\u2028b\x85c'\n\x0c\n" + FREEZE
+    findings = found(tmp_path, monkeypatch, "x = 1", odd)
+    assert places(findings) == [("misspelled-requires-grad", 1, 7)]
+    assert findings[0].source_line.strip() == "p.require_grad = False"
+    (tmp_path / "train.py").write_text(odd, encoding="utf-8")
+    [finding] = check([Path("train.py")], Config()).findings
+    assert (finding.site.line, finding.source_line.strip()) == (7, "p.require_grad = False")

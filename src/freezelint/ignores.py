@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import tokenize
 from collections import defaultdict
@@ -11,8 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from freezelint import files, suppress
-from freezelint.finding import Finding
+from freezelint.finding import Edit, Finding
+from freezelint.fixes import edits
 from freezelint.notices import NOTICES
+from freezelint.static import notebook
+
+Left = list[tuple[Finding, str]]
 
 _ENDS = re.compile("(\r\n|\r|\n)")
 
@@ -27,7 +32,7 @@ class Added:
 
     findings: int = 0
     files: list[str] = field(default_factory=list)
-    left: list[tuple[Finding, str]] = field(default_factory=list)
+    left: Left = field(default_factory=list)
 
 
 def add(findings: Iterable[Finding], reason: str) -> Added:
@@ -40,8 +45,6 @@ def add(findings: Iterable[Finding], reason: str) -> Added:
     for finding in findings:
         if finding.rule in NOTICES:
             added.left.append((finding, "tells of a file, not of training"))
-        elif finding.site.cell is not None:
-            added.left.append((finding, "stands in a notebook, which is not written"))
         else:
             by_file[finding.site.path].append(finding)
     for path, listed in by_file.items():
@@ -53,26 +56,52 @@ def add(findings: Iterable[Finding], reason: str) -> Added:
     return added
 
 
-def _write(path: Path, findings: Sequence[Finding], reason: str) -> tuple[list[Finding], list[tuple[Finding, str]]]:
+def _write(path: Path, findings: Sequence[Finding], reason: str) -> tuple[list[Finding], Left]:
+    annotate = _annotated_notebook if path.suffix == ".ipynb" else annotated
     try:
         data = path.read_bytes()
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text, done, left = annotated(data.decode(encoding), findings, reason)
+        text, done, left = annotate(data.decode(encoding), findings, reason)
         written = text.encode(encoding)
         if done:
             files.replace(path, written)
-    except (OSError, SyntaxError, UnicodeError) as error:
+    except (OSError, SyntaxError, ValueError) as error:  # ValueError: not its encoding, or no notebook any more
         return [], [(finding, f"the file cannot be written: {error}") for finding in findings]
     return done, left
 
 
-def annotated(
-    text: str, findings: Sequence[Finding], reason: str
-) -> tuple[str, list[Finding], list[tuple[Finding, str]]]:
+def _annotated_notebook(text: str, findings: Sequence[Finding], reason: str) -> tuple[str, list[Finding], Left]:
+    """The same of a notebook, the comments of which stand in its cells; every other byte stays."""
+    program, cells = notebook.program(text)
+    lines = program.split("\n")
+    by_cell: dict[int | None, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        by_cell[finding.site.cell].append(finding)
+    changes: list[Edit] = []
+    done: list[Finding] = []
+    left: Left = [(finding, "the file has changed meanwhile") for finding in by_cell.pop(None, ())]
+    for cell in cells:
+        before = lines[cell.first - 1 : cell.last]
+        after, suppressed, others = annotated("\n".join(before), by_cell.pop(cell.number, []), reason)
+        done += suppressed
+        left += others
+        for number, (old, new) in enumerate(zip(before, after.split("\n"), strict=True), 1):
+            if old != new:
+                start = len(os.path.commonprefix([old, new]))
+                changes.append(Edit("", number, start + 1, number, len(old) + 1, new[start:], cell.number))
+                lines[cell.first + number - 2] = new
+    left += [(finding, "the file has changed meanwhile") for gone in by_cell.values() for finding in gone]
+    result = edits.applied(text, changes, notebook=True)
+    if notebook.program(result)[0].split("\n") != lines:  # a shell line, which stands in the program as something else
+        return text, [], left + [(finding, "a comment would change the code") for finding in done]
+    return result, done, left
+
+
+def annotated(text: str, findings: Sequence[Finding], reason: str) -> tuple[str, list[Finding], Left]:
     """A text with its comments, the findings that they suppress, and those that are left, with why."""
     pieces = _ENDS.split(text)  # lines and the ends between them
     statements = suppress.statements(text)
-    left: list[tuple[Finding, str]] = []
+    left: Left = []
     by_line: dict[int, list[Finding]] = defaultdict(list)
     for finding in findings:
         at = finding.site.line

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from freezelint.finding import Edit
-from freezelint.static.project import NEWLINE
+from freezelint.static.notebook import NEWLINE
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _PLAIN = re.compile(r'[^"\\]+')
@@ -105,7 +105,7 @@ def _in_notebook(text: str, edits: Iterable[Edit]) -> Iterator[tuple[int, int, s
         if any(text[token.start] != '"' for token in tokens) or not tokens:
             raise Clash("the cell's source is no text")
         decoded = "".join(character for character, _, _ in characters)
-        lines = decoded.splitlines(keepends=True) or [""]
+        lines = _lines(decoded) or [""]
         if not 0 < edit.line <= edit.end_line <= len(lines) + 1:
             raise Clash("the line is not there")
 

@@ -12,7 +12,7 @@ import libcst as cst
 
 from freezelint.finding import Edit
 from freezelint.static.modules import Module
-from freezelint.static.project import NEWLINE
+from freezelint.static.notebook import NEWLINE
 
 _BLANK = " \t\f"
 

@@ -20,7 +20,7 @@ import libcst as cst
 from freezelint.finding import Finding, Site
 from freezelint.static import deferred
 from freezelint.static.asked import Asked
-from freezelint.static.notebook import without_magics
+from freezelint.static.notebook import NEWLINE, without_magics
 from freezelint.static.positions import Positions
 from freezelint.static.project import Source, read
 
@@ -107,8 +107,11 @@ class Module:
 
     def line(self, number: int) -> str:
         """The text of a line, empty past the end."""
-        lines = self.text.splitlines()
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return NEWLINE.split(self.text)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,8 @@ from freezelint.finding import Finding, Fix, Site
 
 MARK = '"-- end of cell --"'
 
+NEWLINE = re.compile("\r\n|\r|\n")  # what ends a line in Python; a form feed or U+2028 ends none
+
 _MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.\[\]]+\?{1,2}\s*)$")
 _ASSIGNED = re.compile(r"^(\s*[\w.,\s]+=\s*)[%!].*$")
 _PYTHON_CELLS = frozenset({"time", "timeit", "capture", "prun", "notify", "memit"})  # %%time: Python below
@@ -63,7 +65,7 @@ def program(text: str) -> tuple[str, tuple[Cell, ...]]:
     for cell in cells:
         if not isinstance(cell, dict) or cell.get("cell_type") != "code":
             continue
-        body = _python(_source(cell))
+        body = python(_source(cell))
         first = len(lines) + 1
         lines += body
         found.append(Cell(number, first, len(lines)))
@@ -87,9 +89,10 @@ def _source(cell: dict[str, Any]) -> str:
     return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
-def _python(source: str) -> list[str]:
+def python(source: str) -> list[str]:
     """The lines of a cell as Python; blank ones where it holds something else."""
-    lines = source.splitlines()
+    lines = NEWLINE.split(source)
+    lines = lines if lines[-1] else lines[:-1]
     if _parses(source):
         return lines
     head = lines[0].strip() if lines else ""

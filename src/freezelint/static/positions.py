@@ -10,7 +10,7 @@ from typing import Any
 import libcst as cst
 from libcst._nodes.internal import CodegenState
 
-from freezelint.static.project import NEWLINE
+from freezelint.static.notebook import NEWLINE
 
 
 class Positions:

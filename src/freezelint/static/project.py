@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from freezelint.config import Config, ConfigError, Settings, compiled
 from freezelint.finding import Finding, Severity, Site
 from freezelint.notices import READ_ERROR
-from freezelint.static.notebook import BrokenNotebook, Cell, ForeignKernel, program
+from freezelint.static.notebook import NEWLINE, BrokenNotebook, Cell, ForeignKernel, program
 
 if TYPE_CHECKING:
     import pathspec
@@ -51,8 +50,6 @@ NEVER_ENTERED = frozenset(
 # No hand-written module comes near it, and one generated file would cost more than the rest of its project.
 LARGEST = 2_000_000
 LARGEST_NOTEBOOK = 60_000_000  # mostly pictures, which are not looked at
-
-NEWLINE = re.compile("\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
