@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import tokenize
 from collections import defaultdict
@@ -87,7 +86,8 @@ def _annotated_notebook(text: str, findings: Sequence[Finding], reason: str) -> 
         left += others
         for number, (old, new) in enumerate(zip(before, after.split("\n"), strict=True), 1):
             if old != new:
-                start = len(os.path.commonprefix([old, new]))
+                pairs = enumerate(zip(old, new, strict=False))
+                start = next((at for at, (one, other) in pairs if one != other), min(len(old), len(new)))
                 changes.append(Edit("", number, start + 1, number, len(old) + 1, new[start:], cell.number))
                 lines[cell.first + number - 2] = new
     left += [(finding, "the file has changed meanwhile") for gone in by_cell.values() for finding in gone]
