@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -247,5 +248,110 @@ def test_a_saved_document_and_a_wrong_configuration(project: Path) -> None:
         editor.change("train.py", 2, TRAIN + "\n")
         await editor.until("train.py")
         assert any("did you mean 'select'?" in message for message in editor.messages)
+
+    held(project, work)
+
+
+def cell(number: int) -> str:
+    return f"vscode-notebook-cell:/train.ipynb#W{number}sZmlsZQ%3D%3D"
+
+
+def code(*numbers: int) -> list[lsp.NotebookCell]:
+    return [lsp.NotebookCell(lsp.NotebookCellKind.Code, cell(number)) for number in numbers]
+
+
+def test_a_notebook_is_told_in_its_cells(project: Path) -> None:
+    start, loop = TRAIN.split("for epoch")
+    (project / "mein buch").mkdir()
+    (project / "mein buch/model.py").write_text(MODEL)
+    book = (project / "mein buch/训练.ipynb").as_uri()
+    texts = ["%matplotlib inline\n!ls\n" + start, "for epoch" + loop, "%matplotlib inline\nnet.eval\nx = 1"]
+
+    async def work(editor: Session) -> None:
+        def change(version: int, **what: Any) -> None:
+            editor.client.notebook_document_did_change(
+                lsp.DidChangeNotebookDocumentParams(
+                    lsp.VersionedNotebookDocumentIdentifier(version, book),
+                    lsp.NotebookDocumentChangeEvent(cells=lsp.NotebookDocumentCellChanges(**what)),
+                )
+            )
+
+        async def actions(number: int, found: lsp.Diagnostic) -> dict[str, list[lsp.TextEdit]]:
+            offered = await editor.client.text_document_code_action_async(
+                lsp.CodeActionParams(
+                    lsp.TextDocumentIdentifier(cell(number)), found.range, lsp.CodeActionContext([found])
+                )
+            )
+            listed = [action for action in offered or [] if isinstance(action, lsp.CodeAction)]
+            return {one.title: list((one.edit.changes or {})[cell(number)]) for one in listed if one.edit}
+
+        documents = [lsp.TextDocumentItem(cell(number), "python", 1, text) for number, text in enumerate(texts)]
+        note = lsp.NotebookCell(lsp.NotebookCellKind.Markup, "vscode-notebook-cell:/train.ipynb#note")
+        cells = [note, *code(0, 1, 2)]
+        editor.client.notebook_document_did_open(
+            lsp.DidOpenNotebookDocumentParams(lsp.NotebookDocument(book, "jupyter-notebook", 1, cells), documents)
+        )
+        [found] = await editor.until(Path(cell(1)).name, "unfreeze-not-in-optimizer")
+        assert (found.range.start.line, found.range.start.character) == (3, 12)
+        steps = [(step.location.uri, step.location.range.start.line) for step in found.related_information or []]
+        assert steps[0] == (cell(0), 8)
+        [called] = await editor.until(Path(cell(2)).name, "mode-not-called")
+        assert called.range.start.line == 1
+        await editor.until("model.py", "misspelled-requires-grad")
+
+        edits = await actions(2, called)
+        assert [(edit.range.start.line, edit.new_text) for edit in edits["call it"]] == [(1, "()")]
+        comment = "net.eval  # freezelint: ignore[mode-not-called] -- say why"
+        [edit] = edits["suppress mode-not-called here"]
+        assert (edit.range.start.line, edit.new_text) == (1, comment)
+
+        # A cell before the others is taken out: the rest keeps its own places.
+        array = lsp.NotebookCellArrayChange(0, 2, code(3))
+        structure = lsp.NotebookDocumentCellChangeStructure(
+            array,
+            [lsp.TextDocumentItem(cell(3), "python", 1, start)],
+            [lsp.TextDocumentIdentifier(cell(0))],
+        )
+        change(2, structure=structure)
+        for _ in range(SECONDS * 20):
+            [found] = await editor.until(Path(cell(1)).name, "unfreeze-not-in-optimizer")
+            step = (found.related_information or [])[0].location
+            if (step.uri, step.range.start.line) == (cell(3), 6):
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError(step)
+
+        mended = lsp.TextDocumentContentChangeWholeDocument("net.eval()\n")
+        content = lsp.NotebookDocumentCellContentChanges(lsp.VersionedTextDocumentIdentifier(2, cell(2)), [mended])
+        change(3, text_content=[content])
+        await editor.until(Path(cell(2)).name)
+        identifiers = [lsp.TextDocumentIdentifier(cell(number)) for number in (1, 2, 3)]
+        editor.client.notebook_document_did_close(
+            lsp.DidCloseNotebookDocumentParams(lsp.NotebookDocumentIdentifier(book), identifiers)
+        )
+        await editor.until(Path(cell(1)).name)
+        await editor.until("model.py")
+
+    held(project / "mein buch", work)
+
+
+def test_names_that_are_quoted_in_a_uri(project: Path) -> None:
+    (project / "mein modell 分类.py").write_text(MODEL)
+    (project / "alt.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "source": MODEL}]}))
+
+    async def work(editor: Session) -> None:
+        editor.open("alt.ipynb")
+        await editor.until("alt.ipynb")
+        editor.open("mein modell 分类.py")
+        shown = Path(editor.uri("mein modell 分类.py")).name
+        [found] = await editor.until(shown, "misspelled-requires-grad")
+        uri = editor.uri("mein modell 分类.py")
+        hover = await editor.client.text_document_hover_async(
+            lsp.HoverParams(lsp.TextDocumentIdentifier(uri), found.range.start)
+        )
+        assert hover is not None
+        editor.change("mein modell 分类.py", 2, "x = 1\n")
+        await editor.until(shown)
 
     held(project, work)

@@ -3,17 +3,22 @@
 A document is checked as it stands in the editor; what it imports is read from disk. Findings in those other files are
 shown there, and stay until the documents that led to them are checked again. A document that is opened or saved is
 checked through the scripts that import it as well, since a fault shows where the program runs.
+
+A notebook is one document that is made of several: its cells are checked as one program, and what is found is shown in
+them. The same place may be written in several ways as a uri; what is remembered is kept by the one without quoting.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lsprotocol import types as lsp
 from pygls import uris
@@ -24,9 +29,9 @@ from freezelint.config import ConfigError, Layers, Settings
 from freezelint.finding import Edit, Finding, Severity, Site
 from freezelint.notices import NOTICES
 from freezelint.report.base import Page, Report, told
-from freezelint.static import modules
+from freezelint.static import modules, notebook
 from freezelint.static.imports import Graph
-from freezelint.static.project import Source, discover, display_path
+from freezelint.static.project import Source, discover, display_path, opened
 
 LEVELS = {
     Severity.ERROR: lsp.DiagnosticSeverity.Error,
@@ -53,6 +58,8 @@ class Editor:
         self.server = server
         self.pause = pause
         self.found: dict[str, dict[str, list[Finding]]] = {}  # checked uri, or THROUGH + uri -> uri -> findings
+        self.uris: dict[str, str] = {}  # as the editor writes them, by what is the same without quoting
+        self.cells: dict[str, list[str]] = {}  # of a notebook, by its path: the uris of its code cells when checked
         self.graph = Graph()
         self.pages: dict[str, Page] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -62,6 +69,7 @@ class Editor:
 
     def soon(self, uri: str, pause: float = 0.0, *, saved: bool = False) -> None:
         """Check a document after a pause, unless something happens to it before."""
+        uri = self._same(uri)
         waiting = self._waiting.pop(uri, None)
         if waiting is not None:
             waiting.cancel()
@@ -72,28 +80,63 @@ class Editor:
 
     async def _check(self, uri: str, pause: float, saved: bool) -> None:
         await asyncio.sleep(pause)
-        path = uris.to_fs_path(uri)
+        path = uris.to_fs_path(self.uris[uri])
         if not path:
             return
         for through in (False, True) if saved else (False,):
             async with self._one_at_a_time:
-                document = self.server.workspace.text_documents.get(uri)
-                if document is None:
+                version = self._version(uri)
+                if version is None:
                     return
-                version = document.version
-                work = self._through_scripts if through else self._report
-                report = await asyncio.to_thread(work, Path(path), document.source)
-                document = self.server.workspace.text_documents.get(uri)
-                if document is None or document.version != version:
+                if not through:
+                    report = await asyncio.to_thread(self._report, self._source(uri, Path(path)))
+                else:
+                    report = await asyncio.to_thread(self._through_scripts, Path(path))
+                if self._version(uri) != version:
                     return  # checked again already, or closed
                 self.pages.update(report.pages)
                 self._take(THROUGH + uri if through else uri, report.findings)
 
-    def _report(self, path: Path, text: str) -> Report:
-        """A document as it stands in the editor."""
-        return self._known(path, lambda config: api.check_text(Source(display_path(path), text), config))
+    def opened(self) -> set[str]:
+        """The documents that are open; of notebooks their own, not their cells'."""
+        workspace = self.server.workspace
+        texts = {uri for uri in workspace.text_documents if workspace.get_notebook_document(cell_uri=uri) is None}
+        return texts | set(workspace.notebook_documents)
 
-    def _through_scripts(self, path: Path, text: str) -> Report:
+    def _version(self, uri: str) -> int | None:
+        """Which text of an open document this is."""
+        workspace = self.server.workspace
+        book = workspace.notebook_documents.get(uri)
+        if book is not None:
+            return int(book.version)
+        document = workspace.text_documents.get(uri)
+        return None if document is None else document.version or 0
+
+    def _source(self, uri: str, path: Path) -> Source | Finding:
+        """A document as it stands in the editor."""
+        workspace = self.server.workspace
+        book = workspace.notebook_documents.get(uri)
+        name = display_path(path)
+        if book is None:
+            text = workspace.text_documents[uri].source
+            as_text = path.suffix == ".ipynb" and text.lstrip().startswith("{")  # its places are not those of cells
+            return Source(name, "" if as_text else text)
+        code = [cell.document for cell in book.cells if cell.kind == lsp.NotebookCellKind.Code]
+        self.cells[name] = [self._same(cell) for cell in code]
+        cells = [{"cell_type": "code", "source": workspace.get_text_document(cell).source} for cell in code]
+        return opened(Source(name, json.dumps({"cells": cells})))
+
+    def _same(self, uri: str) -> str:
+        """What an editor's document is remembered by."""
+        key = unquote(uri)
+        self.uris[key] = uri
+        return key
+
+    def _report(self, source: Source | Finding) -> Report:
+        path = Path(source.path if isinstance(source, Source) else source.site.path)
+        return self._known(path, lambda config: api.check_text(source, config))
+
+    def _through_scripts(self, path: Path) -> Report:
         """What the scripts that import a document say of it."""
         root = self.server.workspace.root_path
         if not root:
@@ -124,7 +167,7 @@ class Editor:
         """Remember what a check found, and tell the editor of every document whose findings may differ now."""
         by_uri: dict[str, list[Finding]] = defaultdict(list)
         for finding in findings:
-            by_uri[_uri(finding.site)].append(finding)
+            by_uri[self._place(finding.site)].append(finding)
         touched = {*by_uri, *self.found.get(key, ())}
         self.found[key] = dict(by_uri)
         for other in touched if key.startswith(THROUGH) else {key, *touched}:
@@ -132,6 +175,7 @@ class Editor:
 
     def closed(self, uri: str) -> None:
         """Forget what the check of a document found."""
+        uri = self._same(uri)
         waiting = self._waiting.pop(uri, None)
         if waiting is not None:
             waiting.cancel()
@@ -142,6 +186,7 @@ class Editor:
 
     def of(self, uri: str) -> list[Finding]:
         """The findings in a document, each once, whichever check found it."""
+        uri = unquote(uri)
         listed: dict[tuple[str, Site], Finding] = {}
         for by_uri in self.found.values():
             for finding in by_uri.get(uri, ()):
@@ -150,7 +195,8 @@ class Editor:
 
     def _publish(self, uri: str) -> None:
         diagnostics = [self._diagnostic(finding) for finding in self.of(uri)]
-        self.server.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, diagnostics))
+        params = lsp.PublishDiagnosticsParams(self.uris.get(uri, uri), diagnostics)
+        self.server.text_document_publish_diagnostics(params)
 
     def _diagnostic(self, finding: Finding) -> lsp.Diagnostic:
         return lsp.Diagnostic(
@@ -161,7 +207,7 @@ class Editor:
             source="freezelint",
             related_information=[
                 lsp.DiagnosticRelatedInformation(
-                    lsp.Location(_uri(step), self.range(step)), f"{number}. {step.message}"
+                    lsp.Location(self._uri(step), self.range(step)), f"{number}. {step.message}"
                 )
                 for number, step in enumerate(finding.related, 1)
             ],
@@ -188,7 +234,7 @@ class Editor:
             if finding.rule in NOTICES or where.end < params.range.start or params.range.end < where.start:
                 continue
             diagnostic = self._diagnostic(finding)
-            if finding.fix is not None and finding.site.cell is None:
+            if finding.fix is not None:
                 safe = finding.fix.applicability == "safe"
                 title = finding.fix.message if safe else f"{finding.fix.message} (changes training)"
                 edit = self._workspace_edit(finding.fix.edits)
@@ -201,6 +247,8 @@ class Editor:
 
     def _suppression(self, uri: str, finding: Finding) -> lsp.WorkspaceEdit | None:
         text = self.server.workspace.get_text_document(uri).source
+        if finding.site.cell is not None:
+            text = "\n".join(notebook.python(text))
         result, done, _ = ignores.annotated(text, [finding], REASON)
         if not done:
             return None
@@ -216,15 +264,30 @@ class Editor:
     def _workspace_edit(self, edits: Iterable[Edit]) -> lsp.WorkspaceEdit:
         changes: dict[str, list[lsp.TextEdit]] = defaultdict(list)
         for edit in edits:
-            site = Site(edit.path, edit.line, edit.column, edit.end_line, edit.end_column)
-            changes[_uri(site)].append(lsp.TextEdit(self.range(site), edit.text))
+            site = Site(edit.path, edit.line, edit.column, edit.end_line, edit.end_column, cell=edit.cell)
+            changes[self._uri(site)].append(lsp.TextEdit(self.range(site), edit.text))
         return lsp.WorkspaceEdit(dict(changes))
 
     # Places ----------------------------------------------------------------------------------------------------------
 
+    def _place(self, site: Site) -> str:
+        """The document that a site lies in, as it is remembered: a file or a cell."""
+        cells = self.cells.get(site.path, ())
+        if site.cell is not None and site.cell < len(cells):
+            return cells[site.cell]
+        uri = uris.from_fs_path(os.path.abspath(site.path)) or ""
+        self.uris.setdefault(unquote(uri), uri)
+        return unquote(uri)
+
+    def _uri(self, site: Site) -> str:
+        return self.uris[self._place(site)]
+
     def range(self, site: Site) -> lsp.Range:
         """A site as the editor counts: from 0, in its units."""
-        lines: Sequence[str] = self.server.workspace.get_text_document(_uri(site)).lines
+        try:
+            lines: Sequence[str] = self.server.workspace.get_text_document(self._uri(site)).lines
+        except OSError:  # a file or a cell that is gone by now
+            lines = ()
 
         def position(line: int, column: int) -> lsp.Position:
             text = lines[line - 1] if 0 < line <= len(lines) else ""
@@ -242,34 +305,43 @@ def _covers(where: lsp.Range, at: lsp.Position) -> bool:
     return bool(where.start <= at <= where.end)
 
 
-def _uri(site: Site) -> str:
-    return uris.from_fs_path(os.path.abspath(site.path)) or ""
-
-
 def build(pause: float = PAUSE) -> tuple[LanguageServer, Editor]:
     """A server, ready to be started."""
-    server = LanguageServer("freezelint", __version__)
+    python = [lsp.NotebookCellLanguage("python")]
+    notebooks = lsp.NotebookDocumentSyncOptions(
+        [lsp.NotebookDocumentFilterWithNotebook("jupyter-notebook", python)], save=True
+    )
+    server = LanguageServer("freezelint", __version__, notebook_document_sync=notebooks)
     editor = Editor(server, pause)
 
-    def opened(params: lsp.DidOpenTextDocumentParams) -> None:
-        editor.soon(params.text_document.uri, saved=True)
+    def uri_of(params: Any) -> str:
+        document = params.notebook_document if hasattr(params, "notebook_document") else params.text_document
+        return str(document.uri)
 
-    def saved(params: lsp.DidSaveTextDocumentParams) -> None:
+    def opened(params: Any) -> None:
+        editor.soon(uri_of(params), saved=True)
+
+    def saved(params: Any) -> None:
         # Another document may import this one.
-        for uri in {params.text_document.uri, *editor.server.workspace.text_documents}:
-            editor.soon(uri, saved=uri == params.text_document.uri)
+        uri = unquote(uri_of(params))
+        for other in {uri, *editor.opened()}:
+            editor.soon(editor.uris.get(other, other), saved=other == uri)
 
-    def changed(params: lsp.DidChangeTextDocumentParams) -> None:
-        editor.soon(params.text_document.uri, editor.pause)
+    def changed(params: Any) -> None:
+        editor.soon(uri_of(params), editor.pause)
 
-    def closed(params: lsp.DidCloseTextDocumentParams) -> None:
-        editor.closed(params.text_document.uri)
+    def closed(params: Any) -> None:
+        editor.closed(uri_of(params))
 
     handlers: dict[str, Any] = {
         lsp.TEXT_DOCUMENT_DID_OPEN: opened,
         lsp.TEXT_DOCUMENT_DID_SAVE: saved,
         lsp.TEXT_DOCUMENT_DID_CHANGE: changed,
         lsp.TEXT_DOCUMENT_DID_CLOSE: closed,
+        lsp.NOTEBOOK_DOCUMENT_DID_OPEN: opened,
+        lsp.NOTEBOOK_DOCUMENT_DID_SAVE: saved,
+        lsp.NOTEBOOK_DOCUMENT_DID_CHANGE: changed,
+        lsp.NOTEBOOK_DOCUMENT_DID_CLOSE: closed,
         lsp.TEXT_DOCUMENT_HOVER: lambda params: editor.hover(params),
     }
     for name, handler in handlers.items():
