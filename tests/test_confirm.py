@@ -220,7 +220,7 @@ def test_without_torch_there_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "main.py").write_text("", encoding="utf-8")
     assert run(["confirm", str(tmp_path / "main.py")]) == 2
     assert capsys.readouterr().err.strip().splitlines() == [
-        "Error: confirm runs your program, and torch is not installed here: pip install 'freezelint[live]'"
+        "Error: confirm needs torch, which is not installed here: pip install '.[live]' in freezelint's checkout"
     ]
 
 

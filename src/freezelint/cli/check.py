@@ -65,7 +65,7 @@ STDIN = Path("-")
 @click.option("--no-cache", is_flag=True, help="Neither use nor write what is known of files that did not change.")
 @cache_dir
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Check in so many processes.")
-@click.option("--watch", is_flag=True, help="Check again whenever a file changes (needs 'freezelint[watch]').")
+@click.option("--watch", is_flag=True, help="Check again whenever a file changes (needs the extra .[watch]).")
 @click.option("--statistics", is_flag=True, help="Count the findings of each rule.")
 @click.option("--trace", is_flag=True, help="Print the training events that freezelint saw, on standard error.")
 @click.option("--show-files", is_flag=True, help="List the files that would be checked, and stop.")

@@ -7,13 +7,14 @@ import importlib.util
 import click
 
 from freezelint.cli.shared import WrongUse
+from freezelint.refused import missing
 
 
 @click.command()
 def lsp() -> None:
-    """Serve an editor on standard input and output (needs the extra: pip install 'freezelint[lsp]')."""
+    """Serve an editor on standard input and output (needs the extra: pip install '.[lsp]' in freezelint's checkout)."""
     if importlib.util.find_spec("pygls") is None:
-        raise WrongUse("the language server needs pygls, which is not installed here: pip install 'freezelint[lsp]'")
+        raise WrongUse(missing("the language server", "pygls", "lsp"))
     from freezelint.lsp import serve
 
     serve()

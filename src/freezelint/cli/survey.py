@@ -14,6 +14,7 @@ import click
 
 from freezelint.cli.progress import Progress
 from freezelint.cli.shared import NOTHING_FOUND, WRONG_USE, WrongUse, names
+from freezelint.refused import missing
 
 PATIENCE = 10  # seconds in which a scheduler has to answer
 
@@ -30,7 +31,7 @@ PATIENCE = 10  # seconds in which a scheduler has to answer
 @names("--select", "As for `check`.")
 @names("--ignore", "As for `check`.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Check in so many processes.")
-@click.option("--scheduler", metavar="ADDRESS", help="Check on a Dask cluster, tcp://… (needs 'freezelint[scale]').")
+@click.option("--scheduler", metavar="ADDRESS", help="Check on a Dask cluster, tcp://… (needs the extra .[scale]).")
 def survey(repositories: Path, **options: Any) -> int:
     """Check many repositories: the folders in a folder, or those that a file lists, one a line.
 
@@ -80,9 +81,7 @@ def _executor(options: dict[str, Any]) -> Iterator[Executor | None]:
         try:
             from distributed import Client
         except ImportError:
-            raise WrongUse(
-                "--scheduler needs Dask, which is not installed here: pip install 'freezelint[scale]'"
-            ) from None
+            raise WrongUse(missing("--scheduler", "Dask", "scale")) from None
         try:
             client = Client(options["scheduler"], timeout=PATIENCE)
         except (OSError, ValueError) as error:

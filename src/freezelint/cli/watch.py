@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from freezelint.cli.shared import WrongUse
+from freezelint.refused import missing
 
 NAMES = ("freezelint.toml", "pyproject.toml", ".gitignore")
 
@@ -16,7 +17,7 @@ NAMES = ("freezelint.toml", "pyproject.toml", ".gitignore")
 def watch(paths: Iterable[Path], check: Callable[[], int]) -> int:
     """Check now and after each change; the exit status of the last check once it is interrupted."""
     if importlib.util.find_spec("watchfiles") is None:
-        raise WrongUse("--watch needs watchfiles, which is not installed here: pip install 'freezelint[watch]'")
+        raise WrongUse(missing("--watch", "watchfiles", "watch"))
     import watchfiles
 
     from freezelint import work

@@ -16,6 +16,7 @@ from freezelint.config import Config
 from freezelint.finding import Finding
 from freezelint.notices import NOTICES
 from freezelint.reach import leads_to
+from freezelint.refused import missing
 from freezelint.report.base import Report, Style
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ CONFIRMED, NOTHING, UNJUDGED = 1, 0, 2
 
 FORMATS = ("text", "json", "html")
 
-NO_TORCH = "confirm runs your program, and torch is not installed here: pip install 'freezelint[live]'"
+NO_TORCH = missing("confirm", "torch", "live")
 
 
 class CannotRun(Exception):

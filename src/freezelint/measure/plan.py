@@ -14,9 +14,10 @@ from freezelint.measure.models import CLASSES, MODELS
 from freezelint.measure.rows import FAILED, MEASURED, NOT_POSSIBLE, OUT_OF_MEMORY, Largest, Result, Row
 from freezelint.measure.strategies import OPTIMIZERS, STRATEGIES, Strategy
 from freezelint.nearest import did_you_mean
+from freezelint.refused import missing
 
 FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*$")
-NO_TORCH = "measure trains a model, and torch is not installed here: pip install 'freezelint[live]'"
+NO_TORCH = missing("measure", "torch", "live")
 
 
 class CannotMeasure(Exception):
