@@ -51,7 +51,7 @@ SIGN = "loss.backward()\n"  # a file without any sign of training code is read b
 @pytest.mark.parametrize("sign", [SIGN, ""], ids=["training code", "other code"])
 @pytest.mark.parametrize(
     "text, line",
-    [("def f(:\n    pass\n", 1), ("x = 1\n  y = 2\n", 2), ("x = (1,\n\n", 3), ("'abc\n", 1), ("x = = 2", 1)],
+    [("def f(:\n    pass\n", 1), ("x = 1\n  y = 2\n", 2), ("x = (1,\n\n", 1), ("'abc\n", 1), ("x = = 2", 1)],
     ids=["def", "indent", "bracket", "string", "operator"],
 )
 def test_syntax_error(capsys: pytest.CaptureFixture[str], sign: str, text: str, line: int) -> None:

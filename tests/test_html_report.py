@@ -65,6 +65,7 @@ class Shown(HTMLParser):
         super().__init__()
         self.rules: list[str] = []
         self.loads: list[str] = []
+        self.links: list[str] = []
         self.tags: list[str] = []
         self.feed(text)
 
@@ -75,13 +76,15 @@ class Shown(HTMLParser):
             self.rules.append(found["data-rule"] or "")
         self.loads += [f"{tag} {name}" for name in ("src", "data", "action", "srcset") if name in found]
         if tag == "a" and not (found["href"] or "").startswith("#"):
-            self.loads.append("a href")
+            self.links.append(found["href"] or "")
 
 
 def test_it_needs_nothing_from_elsewhere(example: Path) -> None:
     text = example.read_text(encoding="utf-8")
     shown = Shown(text)
     assert len(shown.rules) == 4 and not shown.loads and "link" not in shown.tags
+    assert shown.links and all(link.startswith("https://docs.pytorch.org/") for link in shown.links), "of rules' pages"
+    assert "Fix: spell it <code>requires_grad</code> (--fix)" in text
     assert "default-src 'none'" in text and "@import" not in text and "url(" not in text
 
 
@@ -95,7 +98,7 @@ def test_what_files_hold_stays_text() -> None:
     )
     text = "".join(renderer("html")(report, Style()))
     shown = Shown(text)
-    assert "img" not in shown.tags and shown.tags.count("script") == 1
+    assert "img" not in shown.tags and not shown.links and shown.tags.count("script") == 1
     assert "\x1b" not in text and "\u202e" not in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -99,6 +100,7 @@ def test_sarif_tells_the_story() -> None:
     assert first["partialFingerprints"] != second["partialFingerprints"], "two findings on equal lines are two"
     assert first["suppressions"] == []
     assert info["level"] == "note" and info["locations"][0]["logicalLocations"]
+    assert info["message"]["text"] == "cell 1, line 3: waste"
     assert aside["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "file:///abs/b.py"}
     assert aside["suppressions"] == [
         {"kind": "inSource", "status": "accepted", "justification": "measured, does not drift"}
@@ -146,7 +148,9 @@ def test_junit() -> None:
     assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("4", "3", "1")
     failure = root.find("testsuite/testcase/failure")
     assert failure is not None and failure.text is not None
-    assert "1. a b/modèl.py:4:13: frozen here" in failure.text
+    assert "1. a b/modèl.py:4:13: frozen here" in failure.text and not failure.text.endswith("\n\n")
+    lines = {case.get("file"): case.get("line") for case in root.iter("testcase")}
+    assert (lines["train.py"], lines["n.ipynb"]) == ("2", None)
     passed = ElementTree.fromstring(written("junit"))
     assert (passed.get("tests"), passed.find("testsuite/testcase/failure")) == ("1", None)
 
@@ -158,6 +162,15 @@ def test_markdown() -> None:
     assert "1. `a b/modèl.py:4:13`: frozen here  \n" in text
     many = written("markdown", *[WARNING] * 150)
     assert many.count("<details>") == 100 and "and 50 more" in many
+
+
+@pytest.mark.parametrize("form", ["text", "github", "gitlab", "junit", "markdown", "html"])
+def test_how_to_fix_is_told(form: str) -> None:
+    fixed = Finding("some-rule", Severity.INFO, "m", Site("a.py", 3, 4), fix=FIX)
+    assert "correct the name (--fix)" in written(form, fixed)
+    changes = replace(fixed, fix=replace(FIX, applicability="unsafe"))
+    assert "correct the name (--fix --unsafe-fixes, for it changes training)" in written(form, changes)
+    assert "--fix" not in written(form, INFO)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,19 @@ def told(finding: Finding) -> str:
     return f"{finding.message} (when {finding.when})" if finding.when else finding.message
 
 
+def in_cell(site: Site) -> str:
+    """What a message begins with where a format knows of files and lines only: a line of a cell is none of the file."""
+    return "" if site.cell is None else f"cell {site.cell}, line {site.line}: "
+
+
+def how_to_fix(finding: Finding) -> str:
+    """The fix in words, with the options that make it; empty when there is none."""
+    if finding.fix is None:
+        return ""
+    how = "--fix" if finding.fix.applicability == "safe" else "--fix --unsafe-fixes, for it changes training"
+    return f"{finding.fix.message} ({how})"
+
+
 @dataclass(frozen=True)
 class Style:
     """How a format for people looks; formats for programs pay no heed to it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from freezelint.finding import Finding, Severity
-from freezelint.report.base import Report, Style, place, told
+from freezelint.report.base import Report, Style, how_to_fix, place, told
 from freezelint.report.escape import printable
 from freezelint.report.text import summary
 
@@ -34,6 +34,8 @@ def annotation(finding: Finding) -> str:
     else:  # a line of a cell is no line of the file
         lines[0] = f"{place(site)}: {lines[0]}"
     lines += [f"{number}. {place(step)}: {step.message}" for number, step in enumerate(finding.related, 1)]
+    if finding.fix is not None:
+        lines.append(f"fix: {how_to_fix(finding)}")
     if finding.confirm:
         lines.append(f"confirm: {finding.confirm.strip()}")
     listed = ",".join(f"{key}={_setting(value)}" for key, value in settings.items())

@@ -8,7 +8,7 @@ from typing import Any
 
 from freezelint.finding import Finding, Severity
 from freezelint.report import escape
-from freezelint.report.base import Page, Report, Style, identities, place, told
+from freezelint.report.base import Page, Report, Style, how_to_fix, identities, in_cell, place, told
 from freezelint.report.escape import printable
 
 LEVELS = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.INFO: "info"}
@@ -25,13 +25,13 @@ def _issue(finding: Finding, name: str, pages: Any) -> dict[str, Any]:
     site = finding.site
     # A line of a cell is no line of the notebook: the description says which cell.
     first, last = (site.line, max(site.line, site.end_line)) if site.cell is None else (1, 1)
-    where = "" if site.cell is None else f"cell {site.cell}, line {site.line}: "
     story = [f"{number}. {place(step)}: {step.message}" for number, step in enumerate(finding.related, 1)]
-    body = "\n".join([*map(escape.markdown, story), "", page.markdown or escape.markdown(finding.confirm)])
+    fix = ["", f"Fix: {escape.markdown(how_to_fix(finding))}"] if finding.fix is not None else []
+    body = "\n".join([*map(escape.markdown, story), *fix, "", page.markdown or escape.markdown(finding.confirm)])
     return {
         "type": "issue",
         "check_name": finding.rule,
-        "description": printable(where + told(finding)),
+        "description": printable(in_cell(site) + told(finding)),
         "content": {"body": body.strip()},
         "categories": ["Bug Risk"],
         "severity": LEVELS[finding.severity],

@@ -12,7 +12,7 @@ from itertools import groupby
 
 from freezelint import __version__
 from freezelint.finding import Finding, Severity, Site
-from freezelint.report.base import Page, Report, Style, identities, place
+from freezelint.report.base import Page, Report, Style, how_to_fix, identities, place
 from freezelint.report.escape import printable
 from freezelint.report.text import summary
 
@@ -22,6 +22,7 @@ LONGEST = 12
 WIDEST = 400
 
 CODE = re.compile("`([^`]+)`")
+URL = re.compile(r"https://[\w./#%~?=&;+-]+")
 
 
 def render(report: Report, style: Style) -> Iterator[str]:
@@ -36,7 +37,9 @@ def render(report: Report, style: Style) -> Iterator[str]:
         page = report.pages.get(rule, Page(rule, ""))
         yield f'<section data-rule="{escaped(rule)}">\n<h2>{escaped(rule)}</h2>\n<p>{rich(page.summary)}</p>\n'
         if page.text:
-            told = "\n".join(map(escaped, page.text.splitlines()))
+            told = URL.sub(
+                r'<a href="\g<0>" rel="noreferrer">\g<0></a>', "\n".join(map(escaped, page.text.splitlines()))
+            )
             yield f"<details><summary>what it is about</summary><pre>{told}</pre></details>\n"
         for finding, name in group:
             yield from article(finding, name, report)
@@ -93,6 +96,8 @@ def article(finding: Finding, name: str, report: Report, verdict: Sequence[str] 
             yield from _frame(step, report)
             yield "</li>\n"
         yield "</ol>\n"
+    if finding.fix is not None:
+        yield f'<p class="soft">Fix: {rich(how_to_fix(finding))}</p>\n'
     for line in verdict:
         yield f'<p class="verdict">{rich(line)}</p>\n'
     if finding.confirm and not verdict:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as xml
 from freezelint.finding import Finding
 from freezelint.report.base import Report, Style, place, told
 from freezelint.report.escape import printable
-from freezelint.report.text import block
+from freezelint.report.text import block, count
 
 
 def render(report: Report, style: Style) -> Iterator[str]:
@@ -22,7 +22,7 @@ def render(report: Report, style: Style) -> Iterator[str]:
             _case(suite, finding, report)
     if not report.findings:
         suite = xml.SubElement(root, "testsuite", name="freezelint", tests="1", failures="0", errors="0")
-        xml.SubElement(suite, "testcase", name=f"{report.files} files checked", classname="freezelint")
+        xml.SubElement(suite, "testcase", name=f"{count(report.files, 'file')} checked", classname="freezelint")
         root.set("tests", "1")
     xml.indent(root)
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -44,10 +44,11 @@ def _case(suite: xml.Element, finding: Finding, report: Report) -> None:
         name=f"{finding.rule} at {where}",
         classname=printable(finding.site.path),
         file=printable(finding.site.path),
-        line=str(finding.site.line),
     )
+    if finding.site.cell is None:  # a line of a cell is no line of the file
+        case.set("line", str(finding.site.line))
     if report.fails(finding):
         told_in = xml.SubElement(case, "failure", type=str(finding.severity), message=printable(told(finding)))
     else:
         told_in = xml.SubElement(case, "skipped", message=printable(told(finding)))
-    told_in.text = "".join(block(finding, report, Style()))
+    told_in.text = "".join(block(finding, report, Style())).rstrip() + "\n"

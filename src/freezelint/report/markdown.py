@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from freezelint.finding import Finding, Severity
 from freezelint.report import escape
-from freezelint.report.base import Report, Style, place, told
+from freezelint.report.base import Report, Style, how_to_fix, place, told
 from freezelint.report.text import summary
 
 CODE = re.compile("`([^`]+)`")
@@ -33,6 +33,7 @@ def render(report: Report, style: Style) -> Iterator[str]:
         yield from _told(finding, report)
     if len(report.findings) > MOST:
         yield f"\nand {len(report.findings) - MOST} more\n"
+    yield "\n`freezelint explain RULE` shows the page of a rule.\n"
 
 
 def _told(finding: Finding, report: Report) -> Iterator[str]:
@@ -43,6 +44,8 @@ def _told(finding: Finding, report: Report) -> Iterator[str]:
         lines = report.lines_of(site)
         text = escape.printable(lines[site.line - 1]).strip() if 0 < site.line <= len(lines) else ""
         yield note + (f"{'   ' if number else ''}{escape.code(text)}\n" if text else "") + "\n"
+    if finding.fix is not None:
+        yield f"Fix: {escape.markdown(how_to_fix(finding))}\n\n"
     if finding.confirm:
         yield f"Confirm: {escape.markdown(' '.join(finding.confirm.split()))}\n\n"
     yield "</details>\n"

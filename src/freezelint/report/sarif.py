@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from freezelint import __version__
 from freezelint.finding import Edit, Finding, Fix, Severity, Site
-from freezelint.report.base import Page, Report, Style, Suppressed, identities, place, told
+from freezelint.report.base import Page, Report, Style, Suppressed, identities, in_cell, place, told
 from freezelint.report.escape import printable
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -73,7 +73,7 @@ def _result(finding: Finding, name: str, index: int, aside: Suppressed | None) -
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": LEVELS[finding.severity],
-        "message": {"text": printable(told(finding))},
+        "message": {"text": printable(in_cell(finding.site) + told(finding))},
         "locations": [_location(finding.site)],
         "partialFingerprints": {"freezelint/v1": name},
         "suppressions": [] if aside is None else [_suppression(aside)],
@@ -102,9 +102,8 @@ def _location(site: Site) -> dict[str, Any]:
     else:  # a line of a cell is no line of the file
         location["physicalLocation"]["region"] = {"startLine": 1}
         location["logicalLocations"] = [{"fullyQualifiedName": printable(place(site)), "kind": "member"}]
-    message = printable(site.message if site.cell is None else f"cell {site.cell}, line {site.line}: {site.message}")
     if site.message:
-        location["message"] = {"text": message}
+        location["message"] = {"text": printable(in_cell(site) + site.message)}
     return location
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from freezelint.finding import Finding, Severity, Site
-from freezelint.report.base import Report, Style, place, told
+from freezelint.report.base import Report, Style, how_to_fix, place, told
 from freezelint.report.escape import printable as printable
 from freezelint.report.escape import width
 
@@ -41,9 +41,9 @@ def summary(report: Report) -> str:
     """The closing line."""
     if report.findings:
         levels = Counter(finding.severity for finding in report.findings)
-        split = ", ".join(_count(levels[level], str(level)) for level in sorted(levels, reverse=True))
-        places = _count(len({finding.site.path for finding in report.findings}), "file")
-        found = f"{_count(len(report.findings), 'finding')} ({split}) in {places}"
+        split = ", ".join(count(levels[level], str(level)) for level in sorted(levels, reverse=True))
+        places = count(len({finding.site.path for finding in report.findings}), "file")
+        found = f"{count(len(report.findings), 'finding')} ({split}) in {places}"
     else:
         found = "no findings"
     for reason, word in (("comment", "suppressed"), ("baseline", "in the baseline")):
@@ -51,10 +51,11 @@ def summary(report: Report) -> str:
         found += f", {number} {word}" if number else ""
     if report.fixed:
         found += f", {len(report.fixed)} of the baseline fixed"
-    return f"{found}; {_count(report.files, 'file')} checked"
+    return f"{found}; {count(report.files, 'file')} checked"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number of things."""
     return f"{number} {noun}" if number == 1 or noun == "info" else f"{number} {noun}s"
 
 
@@ -72,8 +73,7 @@ def _story(finding: Finding, report: Report, style: Style) -> Iterator[str]:
         yield f"  {number}. {_paint(printable(place(step)), BOLD, style)}: {printable(step.message)}\n"
         yield from _frame(step, "   ", report, style, color=DIM)
     if finding.fix is not None:
-        how = "--fix" if finding.fix.applicability == "safe" else "--fix --unsafe-fixes, for it changes training"
-        yield f"  fix: {printable(finding.fix.message)} ({how})\n"
+        yield f"  fix: {printable(how_to_fix(finding))}\n"
     if finding.confirm:
         first, *more = finding.confirm.strip().splitlines()
         yield f"  confirm: {printable(first)}\n"

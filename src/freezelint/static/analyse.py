@@ -16,7 +16,7 @@ import libcst as cst
 
 from freezelint.finding import Finding, Fix, Severity, Site
 from freezelint.notices import INTERNAL_ERROR, READ_ERROR, SYNTAX_ERROR
-from freezelint.static import entries
+from freezelint.static import entries, notebook
 from freezelint.static.checked import Checked
 from freezelint.static.interpreter import Ending, Found, Interpreter
 from freezelint.static.modules import LONGEST, Module, Modules, Place, TooLong
@@ -170,8 +170,12 @@ def leads_somewhere(modules: Modules, module: Module) -> bool:
 
 
 def _unparsed(source: Source, error: cst.ParserSyntaxError) -> Finding:
+    """What is wrong with a file: in Python's own words, which say more than the parser's, if it finds a fault, too."""
     message = error.message.partition("\n")[0].removeprefix("Syntax Error @ ").strip()
     line, column = error.raw_line, error.raw_column + 1
+    fault = notebook.fault(source.text)
+    if fault is not None and fault.lineno:
+        message, line, column = fault.msg, fault.lineno, max(1, fault.offset or 1)
     hint = ""
     if "print " in source.text and _python_2(source, line):
         hint = "; this looks like Python 2, which freezelint does not read"

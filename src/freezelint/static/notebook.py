@@ -116,13 +116,20 @@ def without_magics(text: str) -> str | None:
 
 def _parses(text: str) -> bool:
     # ast only scouts here: whether a cell is Python at all is asked before the whole is parsed by libcst.
+    return fault(text) is None
+
+
+def fault(text: str) -> SyntaxError | None:
+    """What keeps a text from being Python, as Python says it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+    except SyntaxError as error:
+        return error
+    except (ValueError, RecursionError, MemoryError) as error:
+        return SyntaxError(str(error))
+    return None
 
 
 def relocate(finding: Finding, cells: tuple[Cell, ...]) -> Finding:
