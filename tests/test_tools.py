@@ -51,9 +51,9 @@ def test_fixscan_mends_a_copy(folder: Path) -> None:
     done = run("fixscan.py", "--diffs", "kept", "tree", "empty")
     assert done.returncode == 0, done.stderr
     first, second, total = done.stdout.splitlines()
-    assert first.startswith("tree: 3 files, 3 findings, 1 fixes proposed, 1 made in 1 files: ok (")
+    assert first.startswith("tree: 3 files, 3 findings, 1 fix proposed, 1 made in 1 file: ok (")
     assert second.startswith("empty: 0 files, 0 findings, 0 fixes proposed: ok (")
-    assert total == "2 folders, 3 files, 3 findings, 1 fixes proposed, 1 made in 1 files; none of the folders not ok"
+    assert total == "2 folders, 3 files, 3 findings, 1 fix proposed, 1 made in 1 file; none not ok"
     assert "+    net[0].weight.requires_grad = False\n" in (folder / "kept" / "tree.diff").read_text()
     assert (tree / "model.py").read_text() == MODEL
     unsafe = run("fixscan.py", "--unsafe", "tree").stdout.splitlines()[0]

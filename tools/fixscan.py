@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from freezelint.config import Config  # noqa: E402
 from freezelint.finding import Finding  # noqa: E402
 from freezelint.fixes.ways import readable  # noqa: E402
 from freezelint.report.base import Report, place  # noqa: E402
+from freezelint.report.text import count  # noqa: E402
 from freezelint.static import modules  # noqa: E402
 from freezelint.static.project import Source, read  # noqa: E402
 
@@ -49,10 +51,10 @@ class Outcome:
     wrong: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        told = f"{self.files} files, {self.findings} findings, {self.proposed} fixes proposed"
+        told = f"{count(self.files, 'file')}, {count(self.findings, 'finding')}, {count(self.proposed, 'fix')} proposed"
         if self.proposed:
-            told += f", {self.made} made in {self.written} files"
-        return f"{told}: {'; '.join(self.wrong) or 'ok'}"
+            told += f", {self.made} made in {count(self.written, 'file')}"
+        return told
 
 
 def scan(folder: Path, unsafe: bool = False) -> Outcome:
@@ -64,6 +66,9 @@ def scan(folder: Path, unsafe: bool = False) -> Outcome:
         os.chdir(copy)
         try:
             return _scan(unsafe)
+        except Exception as error:
+            traceback.print_exc()
+            return Outcome(wrong=(f"{type(error).__name__}: {error}",))
         finally:
             os.chdir(here)
 
@@ -124,7 +129,8 @@ def main() -> int:
         started = time.process_time()
         outcome = scan(folder, options.unsafe)
         outcomes.append(outcome)
-        print(f"{folder.resolve().name}: {outcome} ({time.process_time() - started:.0f} s)", flush=True)
+        seconds = time.process_time() - started
+        print(f"{folder.resolve().name}: {outcome}: {'; '.join(outcome.wrong) or 'ok'} ({seconds:.0f} s)", flush=True)
         for line in outcome.left if options.left else ():
             print(f"    not made: {line}", flush=True)
         if options.diffs and outcome.patch:
@@ -133,12 +139,9 @@ def main() -> int:
             data = outcome.patch.encode("utf-8", "surrogateescape")
             (options.diffs / f"{folder.resolve().name}.diff").write_bytes(data)
     bad = sum(bool(outcome.wrong) for outcome in outcomes)
-    print(
-        f"{len(outcomes)} folders, {sum(o.files for o in outcomes)} files, "
-        f"{sum(o.findings for o in outcomes)} findings, {sum(o.proposed for o in outcomes)} fixes proposed, "
-        f"{sum(o.made for o in outcomes)} made in {sum(o.written for o in outcomes)} files; "
-        f"{bad or 'none'} of the folders not ok"
-    )
+    names = ("files", "findings", "proposed", "made", "written")
+    total = Outcome(*(sum(getattr(outcome, name) for outcome in outcomes) for name in names))
+    print(f"{count(len(outcomes), 'folder')}, {total}; {bad or 'none'} not ok")
     return 1 if bad else 0
 
 

@@ -56,7 +56,8 @@ def summary(report: Report) -> str:
 
 def count(number: int, noun: str) -> str:
     """A number of things."""
-    return f"{number} {noun}" if number == 1 or noun == "info" else f"{number} {noun}s"
+    ending = "" if number == 1 or noun == "info" else "es" if noun.endswith("x") else "s"
+    return f"{number} {noun}{ending}"
 
 
 def _headline(finding: Finding, style: Style) -> Iterator[str]:
