@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 
 
-@click.command()
+@click.command(short_help="Check files, folders and notebooks.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @names("--select", "Only these rules or groups of rules, whatever the configuration says.")
 @names("--extend-select", "These rules as well.")

@@ -10,7 +10,7 @@ import click
 from freezelint.cli.shared import cache_dir, cache_of
 
 
-@click.command()
+@click.command(short_help="Remove the cache of a project.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @cache_dir
 def clean(paths: tuple[Path, ...], **options: Any) -> None:

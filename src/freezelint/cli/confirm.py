@@ -10,7 +10,7 @@ import click
 from freezelint.cli.shared import WrongUse, colored, common_folder, names, print_trace, reports
 
 
-@click.command()
+@click.command(short_help="Prove findings by a run of a few steps.")
 @click.argument("target", metavar="SCRIPT|FACTORY")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]…")
 @click.option("--steps", type=click.IntRange(min=1), default=3, show_default=True, help="Steps of each optimizer.")

@@ -10,7 +10,7 @@ import click
 from freezelint.cli.shared import WrongUse, cache_dir, cache_of, names, settings_of
 
 
-@click.command()
+@click.command(short_help="Say what is checked, and what is assumed.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @names("--select", "As for `check`.")
 @names("--ignore", "As for `check`.")

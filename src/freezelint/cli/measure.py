@@ -35,7 +35,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     return found
 
 
-@click.command()
+@click.command(short_help="Measure what each way of freezing costs.")
 @click.argument("factory", required=False)
 @click.option(
     "--model", metavar="NAME", shell_complete=_completed, help=f"One of ours, with random weights: {', '.join(MODELS)}."

@@ -24,7 +24,9 @@ def explain(slug: str) -> None:
     elif slug in NOTICES:
         click.echo(f"{slug}\n\n{NOTICES[slug]}")
     else:
-        raise WrongUse(f"no rule is called {slug!r}{did_you_mean(slug, [*rules, *NOTICES])}")
+        raise WrongUse(
+            f"no rule is called {slug!r}{did_you_mean(slug, [*rules, *NOTICES]) or '; `freezelint rules` lists them'}"
+        )
 
 
 @click.command()
@@ -41,7 +43,7 @@ def rules() -> None:
                 click.echo(f"  {rule.slug:<{widest}}  {rule.severity!s:<7}  {rule.summary}")
 
 
-@click.command("new-rule")
+@click.command("new-rule", short_help="Begin a rule, in a checkout of freezelint.")
 @click.argument("group")
 @click.argument("slug")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=".", help="The checkout to write to.")

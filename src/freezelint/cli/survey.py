@@ -19,7 +19,7 @@ from freezelint.refused import missing
 PATIENCE = 10  # seconds in which a scheduler has to answer
 
 
-@click.command()
+@click.command(short_help="Check many repositories.")
 @click.argument("repositories", type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--output",
