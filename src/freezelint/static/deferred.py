@@ -7,6 +7,7 @@ of each body, which is parsed when something looks into it. Whoever walks the tr
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ class _Span:
 class Deferred(cst.IndentedBlock):
     """The body of a function or class as text, parsed when something looks into it."""
 
-    def __init__(self, stand_in: cst.BaseSuite, file: _File, span: _Span, head: str) -> None:
+    def __init__(self, stand_in: cst.BaseSuite, file: File, span: _Span, head: str) -> None:
         assert isinstance(stand_in, cst.IndentedBlock)
         put = object.__setattr__  # nodes are frozen
         for name in ("header", "indent", "footer"):
@@ -46,7 +47,7 @@ class Deferred(cst.IndentedBlock):
             put(self, name, value)
 
     parsed: Sequence[cst.BaseStatement] | None
-    _file: _File
+    _file: File
     _span: _Span
     _head: str
 
@@ -87,24 +88,31 @@ class Deferred(cst.IndentedBlock):
 
 def parse(text: str) -> cst.Module:
     """The tree of a text; libcst.ParserSyntaxError when it is no Python 3."""
-    lines = _LINES.findall(text)
-    spans = tuple(_scouted(text, lines))
-    try:
-        return _File(lines).parse("", 0, len(lines), spans) if spans else cst.parse_module(text)
-    except (cst.ParserSyntaxError, LeftOut):
-        return cst.parse_module(text)
+    return read(text)[0]
+
+
+def read(text: str) -> tuple[cst.Module, File]:
+    """The tree of a text, and the file that knows how much of it was parsed."""
+    file = File(_LINES.findall(text))
+    spans = tuple(_scouted(text, file.lines))
+    if spans:
+        with contextlib.suppress(cst.ParserSyntaxError, LeftOut):
+            return file.parse("", 0, len(file.lines), spans), file
+    file.parsed = len(text)
+    return cst.parse_module(text), file
 
 
 class LeftOut(Exception):
     """A body that was left out was not found again."""
 
 
-class _File:
-    """The lines of a file, and what the parser made of its outermost ones."""
+class File:
+    """The lines of a file, and how many characters of it were parsed so far. Trees hold it, and it holds no tree."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
-        self.whole: cst.Module | None = None
+        self.parsed = 0
+        self._indent = self._newline = ""
 
     def parse(self, head: str, first: int, end: int, spans: Sequence[_Span]) -> cst.Module:
         """The tree of some lines, with what is in their bodies left for later."""
@@ -114,9 +122,11 @@ class _File:
             newline = last[len(last.rstrip("\r\n")) :]
             pieces += [*self.lines[first : span.first], f"{span.indent}_body_{number}_{newline}"]
             first = span.end
-        tree = cst.parse_module("".join([*pieces, *self.lines[first:end]]))
-        if self.whole is None:
-            self.whole = tree
+        text = "".join([*pieces, *self.lines[first:end]])
+        tree = cst.parse_module(text)
+        if not self.parsed:
+            self._indent, self._newline = tree.default_indent, tree.default_newline
+        self.parsed += len(text)
         left = set(range(len(spans)))
         for node in _definitions(tree):
             number_ = _number(node.body)
@@ -129,8 +139,7 @@ class _File:
 
     def _head(self, node: cst.FunctionDef | cst.ClassDef) -> str:
         """What to put before a body to parse it. It settles what an indentation is that is not written out in trees."""
-        assert self.whole is not None
-        indent, newline = self.whole.default_indent, self.whole.default_newline
+        indent, newline = self._indent, self._newline
         sync = "async " if isinstance(node, cst.FunctionDef) and node.asynchronous is not None else ""
         kind = "def f():" if isinstance(node, cst.FunctionDef) else "class C:"
         return f"if 0:{newline}{indent}0{newline}{sync}{kind}{newline}"

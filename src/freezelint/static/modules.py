@@ -24,7 +24,7 @@ from freezelint.static.notebook import NEWLINE, without_magics
 from freezelint.static.positions import Positions
 from freezelint.static.project import Source, read
 
-PARSED_KEPT = 1_000_000  # the size of source whose trees are kept; a tree takes about 200 bytes a character
+PARSED_KEPT = 1_500_000  # characters of parsed code that are kept as trees, which take about 200 bytes for each
 DEEPEST = 200  # brackets in brackets, as Python itself has it
 CHAIN = 2_000  # operators in a row; the parser takes a time that grows with the square of either
 _OPENING, _CLOSING, _ENDS = frozenset("([{"), frozenset(")]}"), frozenset(",:;=")
@@ -86,9 +86,15 @@ class Module:
     constants: dict[int, Any] = field(default_factory=dict)  # by id of the literal's node
     sources: dict[int, str] = field(default_factory=dict)  # by id of the node
     mentioned: dict[str, bool] = field(default_factory=dict)  # names that it does more with than assign them
-    size: int = 0  # as characters of ordinary code
+    lines: deferred.File | None = None
+    weight: float = 1.0  # of a character, where one of ordinary code weighs 1
     _positions: Positions | None = None
     _code: dict[int, str] = field(default_factory=dict)  # by id of the node
+
+    @property
+    def size(self) -> float:
+        """How much of it is a tree by now, as characters of ordinary code."""
+        return self.weight * self.lines.parsed if self.lines else 0
 
     def site(self, node: cst.CSTNode) -> Site:
         """Where a node stands. Costs a walk of what was parsed of the file, once unless more of it is."""
@@ -151,13 +157,13 @@ def parse(source: Source, file: Path) -> Module:
     if number > LONGEST:
         raise TooLong(f"{number:,} tokens")
     try:
-        tree = deferred.parse(source.text)
+        tree, lines = deferred.read(source.text)
     except cst.ParserSyntaxError:
         blanked = without_magics(source.text)
         if blanked is None:
             raise
-        tree = deferred.parse(blanked)
-    module = Module(source.path, file, source.text, tree)
+        tree, lines = deferred.read(blanked)
+    module = Module(source.path, file, source.text, tree, lines=lines)
     _bind(module, tree.body)
     return module
 
@@ -322,7 +328,6 @@ class Modules:
     def __init__(self, read: Callable[[Path], Source | Finding] = read) -> None:
         self._read = read
         self._kept: OrderedDict[Path, Module | None] = OrderedDict()
-        self._size = 0
         self._texts: dict[Path, str] = {}
         self._sizes: dict[Path, int] = {}
         self._resolved: dict[tuple[str, str], Path | None] = {}
@@ -335,7 +340,6 @@ class Modules:
             kept.path = source.path
             self._kept.move_to_end(file)
             return kept
-        self._drop(file)
         return self._parse(source, file, size(source.text))
 
     def size(self, file: Path) -> int:
@@ -380,20 +384,16 @@ class Modules:
             self._kept[file] = None
             return None
 
-    def _parse(self, source: Source, file: Path, wanted: int) -> Module:
+    def _parse(self, source: Source, file: Path, size: int) -> Module:
         """Parse and keep a file. Trees that were not asked for lately are let go before, for both take memory."""
-        for old in list(self._kept):
-            if self._size + wanted <= PARSED_KEPT:
-                break
-            self._drop(old)
+        self._kept.pop(file, None)
+        kept = sum(module.size for module in self._kept.values() if module)
+        while kept > PARSED_KEPT:
+            _, old = self._kept.popitem(last=False)
+            kept -= old.size if old else 0
         module = self._kept[file] = parse(source, file)
-        module.size = wanted
-        self._size += wanted
+        module.weight = size / max(len(source.text), 1)
         return module
-
-    def _drop(self, file: Path) -> None:
-        gone = self._kept.pop(file, None)
-        self._size -= gone.size if gone else 0
 
     def older(self, file: Path, library: str, *version: int) -> bool:
         """Whether the project of a file surely uses a version of a library from before this one."""
