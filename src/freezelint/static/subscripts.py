@@ -122,6 +122,12 @@ def put_item(it: Interpreter, owner: Value, key: Value, value: Value, node: cst.
         elif it.as_module(owner, world) is not None:
             region = it.region(owner, world)
             it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by="[...] = ..."))
+    elif isinstance(owner, Sym):
+        # `model[1] = nn.Linear(...)`, `self.classifier[1] = ...` of a model that is not in view
+        joins = isinstance(value, Obj) and it.as_module(value, world) is not None and it.in_module(owner)
+        known = it.as_module(owner, world) if joins or owner in it.symbolic else None
+        if known is not None:
+            put_item(it, known, key, value, node, world)
     elif isinstance(owner, Ref):
         record = world.heap.get(owner.serial)
         if isinstance(record, Table):
