@@ -125,6 +125,8 @@ class Run:
             facts = [(part, fact) for part in region if (fact := self.fact("grad", part))]
             if any(fact.was is not NO and self.held(part) is NO for part, fact in facts):
                 continue
+            if woke.within == "on_train_begin" and all(fact.was is not NO for _, fact in facts):
+                continue  # a callback that makes all train as training begins, where nobody in view froze anything
             for optimizer in self.optimizers:
                 older = optimizer.at < min(fact.at for _, fact in facts)
                 # A framework makes every optimizer there is, for one module: nobody else holds what this one does not.

@@ -36,6 +36,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import WroteAttribute
+from freezelint.trace.regions import leaves
 from freezelint.trace.run import Fault, Run
 
 
@@ -43,6 +44,8 @@ from freezelint.trace.run import Fault, Run
 def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
     if event.target != "copy" or event.name not in ("requires_grad", "requires_grad_"):
         return
+    if event.value == "False" and event.region and len(run.frozen(event.region)) == len(leaves(event.region)):
+        return  # said twice, once in a way that works
     copy = {".data": "what `.data` returns", "state_dict()": "what `state_dict()` holds"}.get(
         event.how, f"what `{event.how}` returns"
     )

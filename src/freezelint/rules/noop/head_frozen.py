@@ -71,6 +71,10 @@ def check(run: Run, event: Backward | Step | End | SetRequiresGrad) -> Iterator[
         # Random from its construction on, and frozen before the first step: it never was trained, nor will be.
         if not all(run.weights(part) == "random" and run.since_start("grad", part) for part in head):
             continue
+        whole = leaves(joined.owner | joined.new)
+        elsewhere = all(any(group.region for group in optimizer.groups) for optimizer in run.optimizers)
+        if elsewhere and run.frozen(whole) == whole and all(run.held(part) is NO for part in whole):
+            continue  # a model of which no optimizer knows: a teacher, whose checkpoint may be missing
         if not isinstance(event, End) and not any(run.passes_over(frozenset((part,))) for part in head):
             continue
         for froze, region in grouped(head, lambda part: run.last(SetRequiresGrad, part)):
