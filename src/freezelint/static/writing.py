@@ -49,7 +49,10 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
         _on_instance(it, owner, name, value, node, world)
     elif isinstance(owner, (Copy, Tensor)):
         wrote_on_copy(it, owner, name, value, node, world)
-    elif isinstance(owner, Sym) and name in ("training", "train") and it.is_symbolic_module(owner, world):
+    elif isinstance(owner, Sym) and (
+        (name in ("training", "train") and it.is_symbolic_module(owner, world))
+        or (name == "training" and value == Const(False) and _goes_by_model(it, _written_on(node)))
+    ):
         known = it.as_module(owner, world)
         assert known is not None
         _on_instance(it, known, name, value, node, world)
@@ -64,6 +67,19 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
         world.own(owner.module.path)[name] = value
     elif isinstance(owner, Sched):  # its lists are brought up to date
         optimizers.attach(it, owner, node, world)
+
+
+def _goes_by_model(it: Interpreter, base: cst.CSTNode | None) -> bool:
+    """Whether what is not known has the name of a model, and the file uses it as torch's models are used."""
+    from freezelint.static.evaluate import source
+
+    file = it.scope.module.text
+    said = source(it, base) if base is not None else ""
+    if not re.search(r"(model|net|network|encoder|backbone)$", said) or "torch" not in file or "keras" in file:
+        return False
+    said = re.escape(said)
+    uses = r"\(|\.(?:load_state_dict|state_dict|parameters|modules|eval|train|cuda|to)\(|[ \t]*=[^=\n]*\bpretrained="
+    return re.search(rf"(?<![\w.]){said}(?:{uses})", file) is not None
 
 
 def wrote_on_copy(

@@ -69,7 +69,11 @@ def check(run: Run, event: NamedButNotCalled | WroteAttribute | SetRequiresGrad)
         if event.what == "flag" and event.name in _SAID:
             repair = _REPAIRS.get(event.name) if not event.text.endswith("()") else None
             yield Fault(event.site, _SAID[event.name].format(text=event.text), repair=repair)
-    elif event.name == "requires_grad_" and event.target in ("parameter", "module") and event.surely is YES:
+    elif event.name == "requires_grad_" and (
+        # What is not known may only be something that freezes: nothing else goes by this name.
+        (event.target == "unknown" and event.value in ("True", "False"))
+        or (event.target in ("parameter", "module") and event.surely is YES)
+    ):
         yield Fault(
             event.site,
             f"`{event.text}` is a method, and this assignment hides it: no flag changes here, and a later call of it"
