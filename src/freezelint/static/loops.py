@@ -434,7 +434,8 @@ def _collected(it: Interpreter, items: list[Value], more: bool, lazy: bool, node
     from freezelint.static import evaluate
 
     params = [i for i in items if isinstance(i, Params)]
-    if items and len(params) == len(items) and not more:
+    apart = not lazy and any(p.iterator is not None for p in params)  # a list of generators is no list of parameters
+    if items and len(params) == len(items) and not more and not apart:
         members = tuple(dict.fromkeys(m for p in params for m in p.members))
         iterator = None
         if lazy:

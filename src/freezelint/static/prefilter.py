@@ -26,7 +26,11 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         ),
         ("Require", r"\.[Rr]equires?_?[Gg]rad"),
         # a freeze that is asked for, whether or not anything obeys
-        ("freez", r"\bfreez\w*[ \t]*(?::[ \t]*\w+)?[ \t]*=[ \t]*True\b"),
+        (
+            "freez",
+            r"\bfreez\w*[ \t]*(?::[ \t]*\w+)?[ \t]*=[ \t]*True\b"
+            r"|\bself\.(_?(?:un)?freez\w*)[ \t]*=(?!=)[\s\S]*\bdef[ ]+\1\(",
+        ),
         ("backward", r"\.backward\b|\bbackward\("),
         # a step of an optimizer; those of schedulers (samplers of diffusion models, too) and environments train nothing
         (".step(", r"^(?![^\n]*(?:[Ss]chedul|\benv)\w*(?:\[[^\]\n]*\])?\.step\()[^\n]*\.step\("),
