@@ -13,12 +13,13 @@ from freezelint.static.modules import FunctionInfo
 
 def asked(it: Interpreter, node: cst.CSTNode) -> str:
     """The name of what `p.requires_grad = name` or `requires_grad_(name)` is given: an argument of the running
-    function, or an attribute or item of settings. "" for anything that is worked out on the way."""
+    function, a local that is only True or False, or an attribute or item of settings. "" for anything that is worked
+    out on the way."""
     value = it.assigning if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else None
     if isinstance(node, cst.Call) and node.args:
         value = node.args[-1].value
     if isinstance(value, cst.Name):
-        return value.value if _is_argument(it, value.value) else ""
+        return value.value if _is_argument(it, value.value) or _is_switch(it, value.value) else ""
     if isinstance(value, cst.Attribute):
         name = value.attr.value
         # `self.frozen = not trainable` says what it means elsewhere.
@@ -41,6 +42,18 @@ def _is_argument(it: Interpreter, name: str) -> bool:
     if param is None or _rebinds(it, function, name):
         return False
     return not (isinstance(param.default, cst.Name) and param.default.value == "False" and "freez" in function.name)
+
+
+def _is_switch(it: Interpreter, name: str) -> bool:
+    """Whether a name is a local of the function that True or False is written to, and nothing else."""
+    function = it.scope.function
+    if function is None or not isinstance(function.node, cst.FunctionDef):
+        return False
+    if any(p.name.value == name for p in (*function.node.params.params, *function.node.params.kwonly_params)):
+        return False
+    text = function.module.code(function.node.body)
+    written = re.findall(rf"(?<![.\w]){name}[ \t]*=(?!=)[ \t]*([^\n]*)", text)
+    return bool(written) and all(re.fullmatch(r"(True|False)[ \t]*(#.*)?", value) for value in written)
 
 
 def _rebinds(it: Interpreter, function: FunctionInfo, name: str) -> bool:
