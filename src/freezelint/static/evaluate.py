@@ -471,6 +471,11 @@ def _compare_element(
             else Test("layer", tuple(k for k in BATCHNORM if word in k) or (word,), text)
         )
         return Cond(elem.loop, "not", (Cond(elem.loop, "test", test=test),))
+    if elem.what == "index" and left is elem and isinstance(right, Const) and isinstance(right.value, int):
+        bound = right.value - elem.offset
+        first = {cst.LessThan: bound, cst.LessThanEqual: bound + 1}.get(type(op), 0)
+        first = first or {cst.GreaterThan: -bound - 1, cst.GreaterThanEqual: -bound}.get(type(op), 0)
+        return Cond(elem.loop, "test", test=Test("opaque", (text,), text, first))
     return opaque(it, elem, node)
 
 

@@ -36,6 +36,10 @@ class Layer:
     rate: float | None = None
 
 
+# Where a network normalises by the batch at all, its first layers do: a convolution, and then a BatchNorm.
+STEM = 4
+
+
 @dataclass(frozen=True)
 class Test:
     """A question code asks of a parameter's name, of its module's kind, or of its position.
@@ -46,6 +50,7 @@ class Test:
     kind: str
     args: tuple[str, ...]
     text: str = field(compare=False, default="")
+    first: int = field(compare=False, default=0)  # so many from the beginning pass; negative: fail
     _hash: int = field(compare=False, default=0, init=False, repr=False)  # it is asked for more than anything else
 
     def __post_init__(self) -> None:
@@ -386,6 +391,8 @@ class Part:
             )
             rest_names = self.names - names
         rest = Part(self.label, parent=self, path=None, layers=rest_layers, names=rest_names, tests=self.tests)
+        if self.tests and self.traits.get("batchnorm") is YES and path.rpartition(".")[2] in HEADS:
+            rest.traits["batchnorm"] = YES  # those of the beginning are not in the head
         self.children = (child, rest)
         yield child
 
@@ -421,6 +428,8 @@ class Part:
             return ((self,), ()) if known is YES else ((), (self,))
         yes = Part(self._halved(test.text), parent=self, path=None, tests=(*self.tests, (test, True)))
         no = Part(self._halved(f"not {test.text}"), parent=self, path=None, tests=(*self.tests, (test, False)))
+        if abs(test.first) >= STEM and self.has("batchnorm") is YES:
+            (yes if test.first > 0 else no).traits["batchnorm"] = YES
         self.children = (yes, no)
         return (yes,), (no,)
 
