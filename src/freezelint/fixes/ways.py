@@ -46,6 +46,8 @@ def mend(repair: Repair, site: object) -> Fix | None:
     if not isinstance(site, Place):
         return None
     module: Module = site.module
+    if module.recovered:  # a file that is no valid Python is not written
+        return None
     try:
         edits = WAYS[repair.how](_view(module), site.node, repair)
     except Unfit:

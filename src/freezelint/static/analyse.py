@@ -22,6 +22,7 @@ from freezelint.static.interpreter import Ending, Found, Interpreter
 from freezelint.static.modules import LONGEST, Module, Modules, Place, TooLong
 from freezelint.static.prefilter import idle, matters
 from freezelint.static.project import Source, read
+from freezelint.static.recovery import Recovered
 from freezelint.static.values import Sym
 from freezelint.static.world import Assumption
 from freezelint.trace import events as ev
@@ -138,6 +139,8 @@ def _one(
         why = f"is not checked: {error}, and files of more than {LONGEST:,} are taken for generated"
         done.findings.append(replace(_notice(READ_ERROR, source, 1, 1, why), severity=Severity.INFO))
         return done
+    if module.recovered:
+        done.findings.append(_partly(source, module.recovered))
     if not relevant and not leads_somewhere(modules, module):
         return done
     it = Interpreter(modules, rules.values(), trace)
@@ -196,6 +199,19 @@ def _unparsed(source: Source, error: cst.ParserSyntaxError) -> Finding:
         column,
         f"this file is no valid Python 3 and was not checked{hint}" + (f" ({message})" if message and not hint else ""),
     )
+
+
+def _partly(source: Source, found: Recovered) -> Finding:
+    """The finding that a file could not be read as it stands, though most of it was."""
+    if not found.left_out:
+        why = "this looks like Python 2" if "print" in found.first.why else found.first.why
+        why = f"this file is no valid Python 3 ({why}); it was checked all the same"
+        return _notice(SYNTAX_ERROR, source, found.first.line, 1, why)
+    first, *more = found.left_out
+    others = ", ".join(dict.fromkeys(str(lost.line) for lost in more[:5] if lost.line != first.line))
+    others = f", nor is line {others}{' and more' if len(more) > 5 else ''}" if others else ""
+    why = f"this line is no valid Python 3 ({first.why}){others}; the rest of the file was checked"
+    return _notice(SYNTAX_ERROR, source, first.line, 1, why)
 
 
 def _python_2(source: Source, line: int) -> bool:

@@ -23,6 +23,7 @@ from freezelint.static.asked import Asked
 from freezelint.static.notebook import NEWLINE, without_magics
 from freezelint.static.positions import Positions
 from freezelint.static.project import Source, read
+from freezelint.static.recovery import Recovered, recovered
 
 PARSED_KEPT = 1_500_000  # characters of parsed code that are kept as trees, which take about 200 bytes for each
 DEEPEST = 200  # brackets in brackets, as Python itself has it
@@ -88,6 +89,7 @@ class Module:
     mentioned: dict[str, bool] = field(default_factory=dict)  # names that it does more with than assign them
     lines: deferred.File | None = None
     weight: float = 1.0  # of a character, where one of ordinary code weighs 1
+    recovered: Recovered | None = None  # when the file is not quite Python 3
     _positions: Positions | None = None
     _code: dict[int, str] = field(default_factory=dict)  # by id of the node
 
@@ -156,14 +158,16 @@ def parse(source: Source, file: Path) -> Module:
     number = tokens(source.text) if len(source.text) > LONGEST else 0
     if number > LONGEST:
         raise TooLong(f"{number:,} tokens")
+    found = None
     try:
         tree, lines = deferred.read(source.text)
     except cst.ParserSyntaxError:
         blanked = without_magics(source.text)
-        if blanked is None:
+        found = recovered(source.text) if blanked is None else None
+        if blanked is None and found is None:
             raise
-        tree, lines = deferred.read(blanked)
-    module = Module(source.path, file, source.text, tree, lines=lines)
+        tree, lines = deferred.read(found.text if found else blanked or "")
+    module = Module(source.path, file, source.text, tree, lines=lines, recovered=found)
     _bind(module, tree.body)
     return module
 

@@ -2,7 +2,7 @@
 
 Each cell is followed by a line of its own, `MARK`, so that what stands last in a cell can be told: a notebook displays
 it, and `model.eval` there is no forgotten call. Magics and shell lines are IPython's, not Python's; they are blanked in
-place, line by line, so that line numbers hold. A cell that is no Python even then loses only itself.
+place, line by line, so that line numbers hold. A cell that is no Python even then loses only the lines at fault.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from freezelint.finding import Finding, Fix, Site
+from freezelint.static.recovery import recovered
 
 MARK = '"-- end of cell --"'
 
@@ -102,7 +103,10 @@ def python(source: str) -> list[str]:
             return [""] * len(lines)  # another language
         lines = ["", *lines[1:]]
     blanked = [_ASSIGNED.sub(r"\1None", _MAGIC.sub(r"\1pass", line)) for line in lines]
-    return blanked if _parses("\n".join(blanked)) else [""] * len(lines)
+    if _parses("\n".join(blanked)):
+        return blanked
+    found = recovered("\n".join(blanked), shift=False)  # fixes are written by column
+    return found.text.split("\n") if found else [""] * len(lines)
 
 
 def without_magics(text: str) -> str | None:
