@@ -23,7 +23,7 @@ from freezelint.static.modules import LONGEST, Module, Modules, Place, TooLong
 from freezelint.static.prefilter import idle, matters
 from freezelint.static.project import Source, read
 from freezelint.static.recovery import Recovered
-from freezelint.static.values import Sym
+from freezelint.static.values import Const, Sym
 from freezelint.static.world import Assumption
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
@@ -150,6 +150,8 @@ def _one(
         whole = True
     except Exception as error:  # one file's trouble must not hide the findings of the others
         done.findings.append(_internal(source, error))
+    if whole and it.trains:
+        _otherwise(it, module, lambda: Interpreter(modules, rules.values(), trace))
     seen = (one for one in it.found if not _excused(one, it.excused))
     done.findings += conclude(seen, it.reached, it.endings, mend)
     done.excused = {(slug, _site(place)[0]) for slug, place in it.excused if isinstance(place, Place)}
@@ -157,6 +159,24 @@ def _one(
     if whole and not it.trains and ".eval()" in source.text:
         _suppose(done, module, Interpreter(modules, rules.values(), trace), mend)
     return done
+
+
+def _otherwise(it: Interpreter, module: Module, anew: Callable[[], Interpreter]) -> None:
+    """Run a program again with other words in the place of the constants that it chooses by; `it` has run it."""
+    for other in it.choices.alternatives([module, *it.read()]):
+        usual = other.module.constants[other.literal]
+        other.module.constants[other.literal] = Const(other.value)
+        again = anew()
+        again.entry, again.choice = max(it.endings, default=it.entry) + 1, (other.text, other.value)
+        try:
+            with contextlib.suppress(Exception):  # told above, where the program was run as it stands
+                entries.run_program(again, module)
+        finally:
+            other.module.constants[other.literal] = usual
+        it.found += again.found
+        it.excused |= again.excused
+        it.reached |= again.reached
+        it.endings.update(again.endings)
 
 
 def _suppose(done: Checked, module: Module, it: Interpreter, mend: Mend | None) -> None:
@@ -297,7 +317,7 @@ def _finding(group: list[Found], endings: Mapping[int, list[Ending]], mend: Mend
         fault.message,
         site,
         related=related,
-        when=_when(group, endings),
+        when=" and ".join(filter(None, (_choice(group), _when(group, endings)))) or None,
         confirm=" ".join(rule.section("Confirm").split()),
         fix=_fix(group, mend),
         source_line=line,
@@ -324,6 +344,17 @@ def _site(place: object) -> tuple[Site, str]:
 
 
 _WRITTEN = (ev.WroteAttribute, ev.NamedButNotCalled, ev.OverrodeTrain)
+
+
+def _choice(group: list[Found]) -> str:
+    """The values of a constant with which alone a fault exists, "" when it exists with the value that it has."""
+    choices: dict[str, list[str]] = {}
+    for choice in dict.fromkeys(one.choice for one in group):
+        if choice is None:
+            return ""
+        choices.setdefault(choice[0], []).append(choice[1])
+    told = (f"{text} in {tuple(words)}" if words[1:] else f"{text} == {words[0]!r}" for text, words in choices.items())
+    return " or ".join(told).replace("'", '"')
 
 
 def _when(group: list[Found], endings: Mapping[int, list[Ending]]) -> str | None:

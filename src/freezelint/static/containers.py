@@ -203,7 +203,10 @@ def of_constant(it: Interpreter, owner: Const, name: str, args: Args, node: cst.
                 return [(Sym(("fresh", serial())), world)]
             if isinstance(result, list):
                 return [(evaluate.new_list(world, [Const(r) for r in result]), world)]
-            return [(Const(result), world)]
+            new = Const(result)
+            if not args.pos:
+                it.choices.derived(new, owner)
+            return [(new, world)]
         if name == "join" and args.pos:
             words = evaluate.strings(args.pos[0], world)
             if words is not None and isinstance(args.pos[0], Ref):

@@ -36,7 +36,7 @@ UNCALLED_FUEL = 4_000  # for a method that nothing in view calls
 
 def run(it: Interpreter, module: Module) -> None:
     """Everything of a module that can be run."""
-    _top_level(it, module)
+    run_program(it, module)
     definitions.tell(it, module)
     defined = list(_segments(module))
     for node, segments in defined:
@@ -161,7 +161,9 @@ def _unfreezes(cls: ClassInfo, method: cst.FunctionDef) -> bool:
 _flags: dict[int, tuple[cst.FunctionDef, bool]] = {}
 
 
-def _top_level(it: Interpreter, module: Module) -> None:
+def run_program(it: Interpreter, module: Module) -> None:
+    """The top level of a module, and all that it calls."""
+
     def start(world: World) -> list[World]:
         world.own(module.path)["__name__"] = Const("__main__")
         return execute.block(it, statements(module), [world])

@@ -15,6 +15,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.knowledge import OWN_EXAMPLES, look_up
+from freezelint.static.choices import Choices
 from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place, dotted
 from freezelint.static.values import (
     Cls,
@@ -68,6 +69,7 @@ class Found:
     fault: Fault
     assumed: Mapping[Any, Assumption]
     entry: int = 0
+    choice: tuple[str, str] | None = None  # a constant of the program, and the value it was given instead of its own
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class Interpreter:
     decided: dict[int, Any] = field(default_factory=dict)  # the name tests that parts of an `if` came to, by node
     tied: dict[Part, tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)  # kind, (embedding, head)s
     likely: dict[Part, tuple[str, ...]] = field(default_factory=dict)  # names a model has in its default size
+    choices: Choices = field(default_factory=Choices)
+    choice: tuple[str, str] | None = None
     rebound: dict[tuple[int, str], bool] = field(default_factory=dict)  # whether a function rebinds an argument
     scope: Scope = None  # type: ignore[assignment]
     listeners: dict[type, list[Rule]] = field(default_factory=dict)
@@ -168,7 +172,7 @@ class Interpreter:
                         self.excused.add((rule.slug, fault.site))
                     elif not self.hypothetical:
                         world.seen |= {(rule.slug, fault.site)}
-                        self.found.append(Found(rule, fault, dict(world.assumed), self.entry))
+                        self.found.append(Found(rule, fault, dict(world.assumed), self.entry, self.choice))
         if isinstance(event, ev.Backward):
             self._reach(world, event)
         self.fuel -= len(world.state.optimizers) // MANY
@@ -539,6 +543,11 @@ class Interpreter:
             self.followed[file] = self.reach >= size
             self.reach -= size if self.followed[file] else 0
         return self.modules.at(file) if self.followed[file] else None
+
+    def read(self) -> list[Module]:
+        """The files that imports led to."""
+        modules = (self.modules.at(file) for file, was_read in self.followed.items() if was_read)
+        return [module for module in modules if module is not None]
 
     def imported_module(self, module: Module, small: cst.ImportFrom) -> Value:
         """What `from X import ...` imports from."""

@@ -234,7 +234,16 @@ def _load(s: State, e: ev.LoadWeights) -> dict[str, Any]:
 
 
 def _set_grad(s: State, e: ev.SetRequiresGrad) -> dict[str, Any]:
-    return {"grad": told(s.grad, e.region, Fact(e.to, e, s.clock))}
+    region = (part for part in e.region if not (e.to is NO and _frozen_throughout(s.grad, part)))
+    return {"grad": told(s.grad, region, Fact(e.to, e, s.clock))}
+
+
+def _frozen_throughout(grad: Facts, part: Part) -> bool:
+    """Whether all of a part is frozen: what freezes it once more changes nothing, and is not what froze it."""
+    fact = find(grad, part)
+    if fact is None or fact.value is not NO:
+        return False
+    return not part.children or all(own.value is NO for below in part.below() if (own := grad.get(below)) is not None)
 
 
 def _replace(s: State, e: ev.ReplaceSubmodule) -> dict[str, Any]:
