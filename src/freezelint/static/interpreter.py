@@ -142,6 +142,7 @@ class Interpreter:
     decided: dict[int, Any] = field(default_factory=dict)  # the name tests that parts of an `if` came to, by node
     tied: dict[Part, tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)  # kind, (embedding, head)s
     likely: dict[Part, tuple[str, ...]] = field(default_factory=dict)  # names a model has in its default size
+    stretches: dict[int, str] = field(default_factory=dict)  # loops that count, and how far, "" for to the end
     choices: Choices = field(default_factory=Choices)
     choice: tuple[str, str] | None = None
     rebound: dict[tuple[int, str], bool] = field(default_factory=dict)  # whether a function rebinds an argument

@@ -7,7 +7,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches
+from freezelint.static import branches, indexed
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.modules import names_in
 from freezelint.static.values import (
@@ -54,7 +54,8 @@ def _over(it: Interpreter, node: cst.For, value: Value, world: World) -> list[Wo
         for item in items:
             worlds = it.merge([after for w in worlds for after in _lap(it, node, item, w)])
         return worlds
-    element = elements(it, value, world, node.iter)
+    before = set(world.elements)
+    element = elements(it, value, world, node.iter) or indexed.over(it, node, world)
     if element is not None:
         binding, loop = element
         if not world.elements.get(loop):
@@ -65,7 +66,8 @@ def _over(it: Interpreter, node: cst.For, value: Value, world: World) -> list[Wo
                 names[counter] = Elem(loop, "index")
         worlds = _lap(it, node, binding, world)
         for after in worlds:
-            after.elements.pop(loop, None)
+            for inner in after.elements.keys() - before:
+                del after.elements[inner]
         return worlds
     return _laps(it, node, world, value)
 
@@ -219,6 +221,11 @@ def contained(it: Interpreter, value: Obj, world: World) -> Items | None:
     return Items(tuple(v for k, v in record.attrs.items() if k.isdigit()), not known)
 
 
+def numbered(it: Interpreter, value: Obj, world: World) -> bool:
+    """Whether a part of a library's model is a Sequential or ModuleList."""
+    return _numbered(it, value, world) is not None
+
+
 def _numbered(it: Interpreter, value: Obj, world: World) -> tuple[Value, ...] | None:
     """The children of a part of a library's model that is a Sequential or ModuleList: they have numbers for names."""
     record = world.heap.get(value.serial)
@@ -303,7 +310,10 @@ def elements(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> 
         if (
             module_of is not None
             and isinstance(record, Instance)
-            and (record.kind in ("Sequential", "ModuleList", "symbolic") or _numbered(it, value, world) is not None)
+            and (
+                record.kind in ("Sequential", "ModuleList", "symbolic", "slice")
+                or _numbered(it, value, world) is not None
+            )
         ):
             world.elements[loop] = it.members(module_of, world)
             return Elem(loop, "module"), loop
@@ -321,8 +331,10 @@ def elements(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> 
     if isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] == "zip":
         pairs = [elements(it, inner, world, node) for inner in value.key[1]]
         known = [pair for pair in pairs if pair is not None]
-        if known and len(known) == len(pairs) and all(isinstance(inner, Params) for inner in value.key[1]):
-            return Tuple(tuple(bound for bound, _ in known)), known[0][1]
+        parameters = any(isinstance(inner, Params) for inner in value.key[1])
+        if known and (len(known) == len(pairs) or not parameters):
+            bound = (pair[0] if pair is not None else Sym(("fresh", serial())) for pair in pairs)
+            return Tuple(tuple(bound)), known[0][1]
         return None
     if isinstance(value, Ref):
         record = world.heap.get(value.serial)

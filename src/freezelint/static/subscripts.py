@@ -7,6 +7,7 @@ from typing import Any
 
 import libcst as cst
 
+from freezelint.static import indexed
 from freezelint.static.interpreter import Interpreter, settle
 from freezelint.static.values import (
     NONE,
@@ -42,6 +43,8 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
     index = key.value if isinstance(key, Const) else None
     if isinstance(owner, Tensor):
         return _part(owner, world)
+    if isinstance(owner, Obj) and isinstance(key, Elem):
+        return indexed.element(it, owner, key, world) or Sym(("item", owner, key))
     if isinstance(owner, Obj):
         return _module_item(it, owner, index, world) or Sym(("item", owner, key))
     if isinstance(owner, Tuple) and isinstance(index, int) and -len(owner.items) <= index < len(owner.items):
