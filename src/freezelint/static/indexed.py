@@ -22,11 +22,13 @@ def over(it: Interpreter, node: cst.For, world: World) -> tuple[Value, int] | No
     counts = isinstance(node.iter, cst.Call) and dotted(node.iter.func) == "range" and isinstance(node.target, cst.Name)
     if not counts:
         return None
-    for indexed in _indexed(node.body, node.target.value):  # type: ignore[attr-defined]
+    taken = _indexed(node.body, node.target.value)  # type: ignore[attr-defined]
+    for indexed in taken:
         layers = _layers(it, indexed, world)
         if layers is not None:
             text = it.scope.module.code(node.iter)
-            whole = text == f"range(len({dotted(indexed)}))" or not _alters(it.scope.module.code(node.body))
+            all_of = [f"range(len({dotted(one)}))" for one in taken]
+            whole = text in all_of or not _alters(it.scope.module.code(node.body))
             loop = serial()
             it.stretches[loop] = "" if whole else f"[{text}]"
             world.elements[loop] = _members(it, layers, loop, world)
