@@ -8,7 +8,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, calls
+from freezelint.static import attributes, branches, calls, loops
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import (
@@ -80,8 +80,6 @@ def _items(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World
 
 def _consumed(it: Interpreter, value: Sym, node: cst.CSTNode, world: World) -> None:
     """`list(map(fn, parameters))`: now fn runs on each, as in a loop."""
-    from freezelint.static import loops
-
     func, over = value.key[1:3]  # type: ignore[index]
     element = loops.elements(it, over, world, node)
     if element is not None:
@@ -322,6 +320,8 @@ def _hasattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
 
     owner, name = args.get(0), args.get(1)
     if isinstance(owner, Elem):
+        if owner.what == "module" and isinstance(name, Const) and name.value in attributes.PARAMETER_NAMES:
+            return [(Const(True), world)]  # what has none is not meant by what follows
         return [(evaluate.opaque(it, owner, node), world)]
     record = world.heap.get(owner.serial) if isinstance(owner, Obj) else None
     if isinstance(record, Instance) and isinstance(name, Const) and not record.symbolic:
@@ -356,8 +356,6 @@ def _super(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcome
 
 
 def _sum(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import loops
-
     value = args.get(0)
     if isinstance(value, Params):
         loops.use(it, value, "sum()", node, world)
@@ -422,8 +420,6 @@ def _str(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
 
 
 def _dict(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import loops
-
     ref = Ref(serial())
     first = args.get(0)
     if isinstance(first, Params) and first.named:
@@ -440,6 +436,8 @@ def _dict(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
         and all(isinstance(i, Tuple) and len(i.items) == 2 and isinstance(i.items[0], Const) for i in record.items)
     ):
         items = {i.items[0].value: i.items[1] for i in record.items}  # type: ignore[attr-defined]
+    elif isinstance(first, Modules) and first.named and (children := loops.children(it, first, world)) is not None:
+        items = {pair.items[0].value: pair.items[1] for pair in children}  # type: ignore[attr-defined]
     elif first is not None:
         more = True
     items.update(args.kw)
@@ -480,6 +478,10 @@ def _next(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
         return [(some(replace(value, iterator=None), "next()"), world)]
     if isinstance(value, Tensor):
         return [(value, world)]
+    if isinstance(value, Modules):
+        known = loops.children(it, value, world)
+        if known:
+            return [(known[0], world)]
     return [(Sym(("fresh", serial())), world)]
 
 

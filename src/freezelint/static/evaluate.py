@@ -9,7 +9,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import attributes, branches, calls, loops, subscripts
+from freezelint.static import attributes, branches, calls, loops, order, subscripts
 from freezelint.static.interpreter import Interpreter, Outcomes, settle
 from freezelint.static.values import (
     NONE,
@@ -176,7 +176,10 @@ def _call(it: Interpreter, node: cst.Call, world: World) -> Outcomes:
 def _subscript(it: Interpreter, node: cst.Subscript, world: World) -> Outcomes:
     done: Outcomes = []
     index = node.slice[0].slice if len(node.slice) == 1 else None
-    for owner, after in evaluate(it, node.value, world):
+    named: Any = node.value
+    if isinstance(named, cst.Attribute) and named.attr.value == "_modules":  # a module's items are its children, too
+        named = named.value
+    for owner, after in evaluate(it, named, world):
         if isinstance(index, cst.Index):
             for key, then in evaluate(it, index.value, after):
                 for chosen, there in branches.choose(it, owner, key, index.value, then):
@@ -458,6 +461,8 @@ def _compare_element(
             known = strings(right, world)
             if known is not None and elem.what == "name":
                 return Cond(elem.loop, "test", test=Test("equals", known, text))
+        if left is elem and elem.what == "head" and (heads := strings(right, world)) is not None:
+            return Cond(elem.loop, "test", test=Test("startswith", tuple(f"{k}." for k in heads), text))
     if isinstance(op, (cst.Equal, cst.NotEqual, cst.Is, cst.IsNot)):
         other = right if left is elem else left
         known = strings(other, world)
@@ -471,6 +476,13 @@ def _compare_element(
             kinds = calls.layer_kinds(it, other, world)
             if kinds is not None:
                 return _layer_test(elem, kinds, text)
+    counted = it.orders.get(elem.loop) if elem.what == "index" and left is elem and type(op) in _ORDER else None
+    if counted is not None and isinstance(right, Const) and isinstance(right.value, int):
+        count = right.value - elem.offset + isinstance(op, (cst.LessThanEqual, cst.GreaterThan))
+        test = order.before(counted, max(count, 0), text)
+        if test is not None:
+            first = Cond(elem.loop, "test", test=test)
+            return first if isinstance(op, (cst.LessThan, cst.LessThanEqual)) else branches.negated(first, world)
     if elem.what.startswith("found:") and isinstance(op, (cst.Equal, cst.NotEqual)):
         _, of, word = elem.what.split(":", 2)  # `classname.find("BatchNorm") != -1`: found is the negation of == -1
         test = (

@@ -142,6 +142,7 @@ class Interpreter:
     decided: dict[int, Any] = field(default_factory=dict)  # the name tests that parts of an `if` came to, by node
     tied: dict[Part, tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)  # kind, (embedding, head)s
     likely: dict[Part, tuple[str, ...]] = field(default_factory=dict)  # names a model has in its default size
+    orders: dict[int, tuple[str | None, ...]] = field(default_factory=dict)  # names of what a loop counts, in order
     stretches: dict[int, str] = field(default_factory=dict)  # loops that count, and how far, "" for to the end
     choices: Choices = field(default_factory=Choices)
     choice: tuple[str, str] | None = None
@@ -331,7 +332,7 @@ class Interpreter:
             return
         seen = seen | {value}
         replaced = record.attrs.get(value.path) if value.path else None
-        if isinstance(replaced, Obj) and self._registers(replaced, world):
+        if isinstance(replaced, Obj) and self.registers(replaced, world):
             yield from self.each_member(replaced, world, prefix, seen)
             return
         stem = value.path + "." if value.path else ""
@@ -340,7 +341,7 @@ class Interpreter:
             for path, attr in record.attrs.items()
             if isinstance(attr, (Obj, Params, Sym))
             and (not stem or (path.startswith(stem) and path != value.path))
-            and self._registers(attr, world)
+            and self.registers(attr, world)
         ]
         if len(attached) > MANY:
             self.fuel -= len(attached) // 5
@@ -370,7 +371,8 @@ class Interpreter:
         if value.path and isinstance(replaced, Obj):
             yield from self.each_member(replaced, world, prefix, seen)
 
-    def _registers(self, attr: Value, world: World) -> bool:
+    def registers(self, attr: Value, world: World) -> bool:
+        """Whether an attribute is a child or a parameter of the module that it is set on."""
         if isinstance(attr, Params):
             return attr.parameter is not None
         if isinstance(attr, Obj):
@@ -390,7 +392,7 @@ class Interpreter:
         found = [value]
         stem = value.path + "." if value.path else ""
         for path, attr in record.attrs.items():
-            if path.startswith(stem) and isinstance(attr, Obj) and self._registers(attr, world):
+            if path.startswith(stem) and isinstance(attr, Obj) and self.registers(attr, world):
                 found += self.submodules(attr, world, seen | {value.serial})
         return found
 

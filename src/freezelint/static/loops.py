@@ -3,11 +3,12 @@ other loop runs two laps, so that what goes wrong in the second epoch shows."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, indexed
+from freezelint.static import branches, indexed, order
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.modules import names_in
 from freezelint.static.values import (
@@ -15,6 +16,7 @@ from freezelint.static.values import (
     Const,
     Copy,
     Elem,
+    Ids,
     Instance,
     Items,
     Members,
@@ -327,6 +329,9 @@ def elements(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> 
             return None
         binding, loop = inner
         start = value.key[2]
+        counted = _listed(value.key[1], world)
+        if counted is not None:
+            it.orders[loop] = order.names(it, counted, world)
         return Tuple((Elem(loop, "index", start), binding)), loop
     if isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] == "zip":
         pairs = [elements(it, inner, world, node) for inner in value.key[1]]
@@ -353,6 +358,14 @@ def elements(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> 
                 world.elements[loop] = tuple(dict.fromkeys(m for o in modules if o for m in it.members(o, world)))
                 return Elem(loop, "module"), loop
     return None
+
+
+def _listed(value: Value, world: World) -> Obj | None:
+    """The module whose parameters a value lists, all and in order."""
+    record = world.heap.get(value.serial) if isinstance(value, Ref) else None
+    if isinstance(record, Items) and len(record.items) == 1 and not record.more:
+        value = record.items[0]
+    return value.of if isinstance(value, Params) and not value.filtered and not value.single else None
 
 
 def sliced(members: Members, text: str) -> Members:
@@ -388,7 +401,7 @@ def spread(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> It
     """What `*value` puts into a list or call."""
     if isinstance(value, Params):
         use(it, value, "an unpacking", node, world)
-        return Items((Params(value.members, value.named, filtered=value.filtered, unsure=value.unsure),))
+        return Items((replace(value, iterator=None),))
     known = unrolled(it, value, world, node)
     if known is not None:
         return Items(known)
@@ -465,6 +478,8 @@ def _collected(it: Interpreter, items: list[Value], more: bool, lazy: bool, node
             filtered=all(p.filtered for p in params),
             unsure=any(p.unsure for p in params),
         )
+    if len(items) == 1 and isinstance(items[0], Ids) and not more:
+        return items[0]
     conds = [i for i in items if isinstance(i, Cond)]
     if len(conds) == len(items) == 1:
         return conds[0]
@@ -572,8 +587,6 @@ def _marked(value: Value, flag: bool, unsure: bool) -> Value:
 
 def _closed(value: Value, loop: int, everything: Members, world: World) -> Value:
     """A comprehension's element seen from outside: the parameters it stood for."""
-    from freezelint.static.values import Ids
-
     members = world.elements.get(loop, everything)
     if isinstance(value, Elem) and value.loop == loop:
         if value.what in ("param", "maybe", "filtered"):

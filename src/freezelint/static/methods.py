@@ -191,7 +191,8 @@ def on_module(
         members = it.members(owner, world)
         if owner.worn:
             members = tuple((View(f"{owner.worn}{view.prefix}".strip("."), view.below), p) for view, p in members)
-        return [(Params(members, named=name == "named_parameters", iterator=iterator), world)]
+        of = None if owner.worn or args.pos or args.kw else owner
+        return [(Params(members, named=name == "named_parameters", iterator=iterator, of=of), world)]
     if name in ("modules", "named_modules", "children", "named_children"):
         return [(Modules(owner, name.removeprefix("named_"), named=name.startswith("named_")), world)]
     if name in ("train", "eval"):

@@ -163,7 +163,7 @@ def sliced(
             return replace(owner, start=bounds[0], stop=bounds[1])
         return owner
     if isinstance(owner, Params) and not owner.single:
-        return replace(owner, members=loops.sliced(owner.members, text), iterator=None)
+        return _stretch(it, owner, bounds, text, world)
     if isinstance(owner, Params):
         return replace(owner, piece=text)
     record = world.heap.get(owner.serial) if isinstance(owner, (Ref, Obj)) else None
@@ -172,8 +172,10 @@ def sliced(
     if isinstance(record, Items):
         if known and not record.more and not any(isinstance(i, Params) and not i.single for i in record.items):
             return evaluate.new_list(world, record.items[slice(*bounds)])
+        alone = len(record.items) == 1 and not record.more
         inner = [
-            replace(i, members=loops.sliced(i.members, text)) if isinstance(i, Params) else i for i in record.items
+            _stretch(it, i, bounds if alone else ["?"], text, world) if isinstance(i, Params) else i
+            for i in record.items
         ]
         return evaluate.new_list(world, inner, True)
     if isinstance(owner, Obj) and isinstance(record, Instance) and record.part is not None:
@@ -185,3 +187,12 @@ def sliced(
     if isinstance(owner, Const) and isinstance(owner.value, (str, tuple)) and known:
         return Const(owner.value[slice(*bounds)])
     return Sym(("slice", owner, text))
+
+
+def _stretch(it: Interpreter, params: Params, bounds: list[Any], text: str, world: World) -> Params:
+    """Some of a list of parameters by their place: just those where the order is known, else an unnamed half."""
+    from freezelint.static import loops, order
+
+    known = order.stretch(it, params, bounds[0], bounds[1], world, text) if bounds[2:] == [None] else None
+    members = known if known is not None else loops.sliced(params.members, text)
+    return replace(params, members=members, iterator=None, of=None)

@@ -168,6 +168,7 @@ class Params(Value):
     unsure: bool = False
     piece: str = ""
     loop: int | None = None
+    of: Obj | None = field(compare=False, default=None)  # the module that lists them
 
     @property
     def region(self) -> frozenset[Part]:
