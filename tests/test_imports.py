@@ -26,7 +26,7 @@ ALLOWED = {
     "rules": {"trace", "finding"},
     "static": {"trace", "knowledge", "finding", "notices", "config"},
     "live": {"trace", "knowledge", "finding", "nearest", "notices", "config", "measure"},  # the words of a job
-    "measure": {"nearest", "report"},
+    "measure": {"nearest", "refused", "report"},
     "fixes": {"finding", "static", "trace"},
     "report": {"finding"},
     "config": {"finding", "nearest", "notices", "refused", "trace"},
