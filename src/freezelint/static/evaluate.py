@@ -481,8 +481,8 @@ def _compare_element(
         count = right.value - elem.offset + isinstance(op, (cst.LessThanEqual, cst.GreaterThan))
         test = order.before(counted, max(count, 0), text)
         if test is not None:
-            first = Cond(elem.loop, "test", test=test)
-            return first if isinstance(op, (cst.LessThan, cst.LessThanEqual)) else branches.negated(first, world)
+            counts = Cond(elem.loop, "test", test=test)
+            return counts if isinstance(op, (cst.LessThan, cst.LessThanEqual)) else branches.negated(counts, world)
     if elem.what.startswith("found:") and isinstance(op, (cst.Equal, cst.NotEqual)):
         _, of, word = elem.what.split(":", 2)  # `classname.find("BatchNorm") != -1`: found is the negation of == -1
         test = (
