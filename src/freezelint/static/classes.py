@@ -166,7 +166,7 @@ def used_as_modules(cls: ClassInfo) -> frozenset[str]:
     """The attributes that a class calls, or asks for what only modules have: none of them is a parameter."""
     if cls.uses is None:
         code = cls.module.code(cls.node)
-        cls.uses = frozenset(_ASKED.findall(code)) - frozenset(re.findall(r"isinstance\(self\.(\w+)", code))
+        cls.uses = frozenset(_ASKED.findall(code)) - frozenset(re.findall(r"isinstance\([\s(]*self\.(\w+)", code))
     return cls.uses
 
 
