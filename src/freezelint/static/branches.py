@@ -15,7 +15,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import matching
+from freezelint.static import counting, matching
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import (
     NONE,
@@ -108,6 +108,9 @@ def _assumed(value: Sym, world: World) -> bool | None:
         if first is decisive or second is decisive:
             return decisive
         return (not decisive) if first is not None and second is not None else None
+    counted = counting.decided(key, world) if key[0] in ("eq", "cmp") else None
+    if counted is not None:
+        return counted
     if key[0] in _TESTS:
         if key[0] == "eq" and key[2] == NONE:
             tested = world.assumed.get(key[1])

@@ -61,7 +61,7 @@ from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name, name_i
 from freezelint.trace.tri import NO, YES
 
 
-@rule(on=(Step, BuildOptimizer, AddParamGroup), severity=ERROR)
+@rule(on=(Step, BuildOptimizer, AddParamGroup), severity=ERROR, yields_to=("head-replaced-after-optimizer",))
 def check(run: Run, event: Step | BuildOptimizer | AddParamGroup) -> Iterator[Fault | Excuse]:
     if not isinstance(event, Step):  # a later stage trains what an earlier one left alone
         regions = event.groups if isinstance(event, BuildOptimizer) else (event.region,)
