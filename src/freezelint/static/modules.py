@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -323,6 +324,13 @@ def forget() -> None:
     versions.forget()
 
 
+# What is surely installed, where a file of the project may have the name of one of its modules.
+_LIBRARIES = sys.stdlib_module_names | frozenset(
+    "PIL accelerate albumentations apex bitsandbytes cv2 datasets deepspeed detectron2 diffusers einops fastai jax"
+    " keras kornia lightning matplotlib mmcv monai networkx numpy open_clip pandas peft plotly pytorch_lightning ray"
+    " scipy seaborn sentence_transformers skimage sklearn tensorboard tensorboardX tensorflow timm tokenizers torch"
+    " torch_geometric torchaudio torchmetrics torchtext torchvision tqdm transformers trl ultralytics wandb".split()
+)
 _TOP = frozenset({".git", "pyproject.toml", "setup.py", "setup.cfg", ".hg"})
 
 
@@ -432,6 +440,12 @@ def _candidates(name: str, folder: Path) -> Iterator[Path]:
         if parts:
             yield target.with_name(target.name + ".py")
         yield target / "__init__.py"
+    # A repository that was a package of that name on its author's disk, or a folder that has lost or changed its name.
+    if not level and len(parts) > 1 and parts[0] not in _LIBRARIES:
+        for top in roots(folder):
+            target = top.joinpath(*parts[1:])
+            yield target.with_name(target.name + ".py")
+        yield folder / f"{parts[-1]}.py"
 
 
 def asks(name: str, folder: Path) -> Iterator[tuple[str, str]]:
