@@ -7,6 +7,7 @@ import os
 import stat
 import textwrap
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -359,6 +360,15 @@ def test_a_file_that_changed_is_left_alone(folder: Path) -> None:
     assert made.write() == [] and [why for _, why in made.left] == [mending.CHANGED] and not made.fixed
     file.write_text(f"{NET}x = 1\nmodel.train\n")
     assert [why for _, why in mending.plan(report, Config()).left] == [mending.CHANGED]
+
+
+def test_what_is_fixed_is_not_left(folder: Path) -> None:
+    Path("main.py").write_text(NET + "model[0].requires_grad = False\n")
+    report = api.check([Path("main.py")], Config())
+    # As it is where more files are checked than those that lead to this one.
+    report = replace(report, findings=[replace(finding, when="args.freeze") for finding in report.findings])
+    made = mending.plan(report, Config())
+    assert len(made.fixed) == 1 and made.left == []
 
 
 def test_a_file_that_was_not_named_is_left_alone(folder: Path) -> None:

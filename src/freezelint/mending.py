@@ -162,9 +162,10 @@ class _Planner:
             again = any([self._mend(path, scope) for path, scope in scopes.items()])
         for path in paths:
             self.made.left += self.why[path].values()
-        told = {finding.fingerprint for finding in (*self.made.fixed, *(finding for finding, _ in self.made.left))}
+        # Not by fingerprint: of a few files the condition of a finding may be another one than of them all.
+        told = {_told(finding) for finding in (*self.made.fixed, *(finding for finding, _ in self.made.left))}
         for finding in self.wanted:
-            if finding.fingerprint not in told:
+            if _told(finding) not in told:
                 self.made.left.append((finding, SAME if finding.fingerprint in self.known else CHANGED))
         return self.made
 
@@ -255,6 +256,11 @@ def _draft(path: str) -> Draft:
 def _key(finding: Finding) -> Key:
     site = finding.site
     return finding.rule, site.path, site.cell, site.line
+
+
+def _told(finding: Finding) -> tuple[str, str, int | None, str]:
+    """What stays the same of a finding while lines move."""
+    return finding.rule, finding.site.path, finding.site.cell, " ".join(finding.source_line.split())
 
 
 def _lines(edit: Edit) -> Iterable[int]:
