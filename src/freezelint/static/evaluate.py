@@ -193,7 +193,9 @@ def _subscript(it: Interpreter, node: cst.Subscript, world: World) -> Outcomes:
                 )
                 done.append((subscripts.sliced(it, owner, low, high, step, node, then), then))
         else:
-            done.append((owner if isinstance(owner, Tensor) else Sym(("item", owner, id(node))), after))
+            piece = replace(owner, piece="[...]") if isinstance(owner, Params) and owner.single else None
+            whole = owner if isinstance(owner, Tensor) else piece
+            done.append((whole or Sym(("item", owner, id(node))), after))
     return done
 
 

@@ -39,7 +39,7 @@ from freezelint.static.values import (
 from freezelint.static.world import WORLDS, Assumption, World, merge, serial
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
-from freezelint.trace.regions import Part, Region, View
+from freezelint.trace.regions import Part, Region, View, leaves
 from freezelint.trace.run import Excuse, Fault, Run
 from freezelint.trace.tri import NO, YES
 
@@ -109,7 +109,8 @@ class Interpreter:
     hypothetical: bool = False  # what runs now is never called in view: it excuses, it does not accuse
     harmless: set[int] = field(default_factory=set)  # ids of blocks that unfreeze nothing
     excused: set[tuple[str, Any]] = field(default_factory=set)
-    reached: set[Any] = field(default_factory=set)  # parts and backwards where a gradient went in some world
+    # Parts and backwards where a gradient went in some world, and what an optimizer held in one, with its place.
+    reached: set[Any] = field(default_factory=set)
     called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
     made: set[tuple[str, str]] = field(default_factory=set)  # classes of the project, by file and name
     trains: bool = False  # a backward was seen
@@ -180,6 +181,8 @@ class Interpreter:
                         self.found.append(Found(rule, fault, dict(world.assumed), self.entry, self.choice))
         if isinstance(event, ev.Backward):
             self._reach(world, event)
+        if isinstance(event, ev.BuildOptimizer):
+            self.reached |= {(event.site, leaf) for group in event.groups for leaf in leaves(group)}
         self.fuel -= len(world.state.optimizers) // MANY
         world.state = world.state.apply(event)
 

@@ -343,6 +343,9 @@ _PLAIN = re.compile(
 )
 
 
+_COMPUTED = re.compile(r"scores?$|att(n|ention)|logits?$|feat(ure)?s?$|activations?$|hidden|outputs?$")
+
+
 @functools.lru_cache(maxsize=4096)
 def _is_plain(name: str) -> bool:
     return _PLAIN.fullmatch(name.lower()) is not None
@@ -373,6 +376,8 @@ def may_have_graph(value: Value, depth: int = 8) -> bool:
         return False
     if what == "attr" and isinstance(inner[0], Obj):
         return True  # what a hook, a base class or code out of view put there
+    if what == "attr" and _COMPUTED.search(inner[1]):
+        return True  # of whatever a loop goes through: an attention processor keeps its map
     if what in ("unpack", "item", "slice", "attr", "unary", "call"):
         return any(may_have_graph(v, depth - 1) for v in inner if isinstance(v, Value))
     if what in ("op", "and", "or", "either", "joined", "any"):

@@ -38,6 +38,9 @@ class Note:
     each: bool = False
 
 
+INPUTS = ("embeddings", "embed_tokens", "word_embeddings", "wte", "shared", "patch_embed", "conv_in")
+
+
 @dataclass(frozen=True)
 class Fault:
     """What a rule yields: the place to change, what is wrong there, and the rest of the story in order."""
@@ -48,7 +51,9 @@ class Fault:
     severity: Severity | None = None  # None: the rule's own
     about: Any = None  # the site of a cause that may show at several places: one finding tells them all
     repair: Repair | None = None
-    unless: frozenset[Any] = frozenset()  # parts or backward sites: withdrawn if a gradient gets there in any other way
+    # Parts or backward sites: withdrawn if a gradient gets there in any other way. An optimizer's site with a part:
+    # withdrawn if it holds that in any other way.
+    unless: frozenset[Any] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,8 @@ class Run:
             facts = [(part, fact) for part in region if (fact := self.fact("grad", part))]
             if any(fact.was is not NO and self.held(part) is NO for part, fact in facts):
                 continue
+            if self._opens_inputs(region):
+                continue
             if woke.within == "on_train_begin" and all(fact.was is not NO for _, fact in facts):
                 continue  # a callback that makes all train as training begins, where nobody in view froze anything
             for optimizer in self.optimizers:
@@ -133,6 +140,12 @@ class Run:
                 if older and (step.by == "lightning" or self.beside(optimizer, region) or optimizer.perhaps):
                     yield woke, region, optimizer
                     break
+
+    def _opens_inputs(self, region: Region) -> bool:
+        """Whether these are input embeddings beside adapters or under checkpointing: their flag is set so that a
+        gradient finds its way to what is behind them (torch.utils.checkpoint, use_reentrant=True)."""
+        embeds = all((part.path or "").rpartition(".")[2] in INPUTS for part in region)
+        return embeds and bool(self.state.adapters or self.state.checkpointed)
 
     @staticmethod
     def way_to(woke: ev.SetRequiresGrad) -> tuple[Note, ...]:

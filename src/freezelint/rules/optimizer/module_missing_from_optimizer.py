@@ -92,4 +92,5 @@ def check(run: Run, event: Step | BuildOptimizer | AddParamGroup) -> Iterator[Fa
             f"{name_is(loose)} not in {optimizer.label}, nor in any other optimizer: gradients come, but no step ever"
             " applies them",
             (*made[:3], Note(event.site, "this step leaves it as it is")),
+            unless=frozenset((optimizer.built.site, part) for part in loose),  # an option leaves it out
         )
