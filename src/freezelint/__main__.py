@@ -10,6 +10,7 @@ if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]
 
 import contextlib
+import gc
 import threading
 import traceback
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         os._exit(status)
+    if "freezelint.live" not in sys.modules:  # a program that was watched ends as it always does
+        gc.freeze()  # or the interpreter looks through everything for garbage, when all of it goes
     sys.exit(status)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.finding import Edit
+from freezelint.static.deferred import Deferred
 from freezelint.static.modules import Module
 from freezelint.static.notebook import NEWLINE
 
@@ -31,12 +32,7 @@ class View:
         self.lines = NEWLINE.split(module.text)
         self.newline = next(iter(NEWLINE.findall(module.text)), "\n")
         self._parents: dict[int, cst.CSTNode] = {}
-        pending: list[cst.CSTNode] = [module.tree]
-        while pending:
-            node = pending.pop()
-            for child in node.children:
-                self._parents[id(child)] = node
-                pending.append(child)
+        self._look()
         # The parser forgets a form feed before the first word of a line, or takes it for indentation of the next ones.
         told = NEWLINE.split(module.tree.code)
         if len(told) != len(self.lines):
@@ -46,17 +42,31 @@ class View:
             for line, shown in zip(self.lines, told, strict=True)
         ]
 
+    def _look(self) -> None:
+        """Note the parents of what is parsed by now; nothing is asked about in bodies that nothing looked into."""
+        pending: list[cst.CSTNode] = [self.module.tree]
+        while pending:
+            node = pending.pop()
+            if not isinstance(node, Deferred) or node.parsed is not None:
+                for child in node.children:
+                    self._parents[id(child)] = node
+                    pending.append(child)
+
     # Around a node --------------------------------------------------------------------------------------------------
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode:
-        try:
-            return self._parents[id(node)]
-        except KeyError:
-            raise Unfit("no such node") from None
+        above = next(self.above(node), None)
+        if above is None:
+            raise Unfit("no such node")
+        return above
 
     def above(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """What a node lies in, nearest first."""
-        while id(node) in self._parents:
+        while node is not self.module.tree:
+            if id(node) not in self._parents:
+                self._look()
+            if id(node) not in self._parents:
+                break
             node = self._parents[id(node)]
             yield node
 

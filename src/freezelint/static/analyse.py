@@ -59,23 +59,26 @@ def analyse(
 
 
 def _in_turn(sources: Iterable[Source]) -> Iterator[Source]:
-    """The sources; once one is done with, what its run left behind is collected, before it gets among what stays."""
+    """The sources; before the next one, what the run of the last one left behind is collected, while it is young."""
     for source in sources:
-        yield source
         if gc.get_count()[0] > WORTH_COLLECTING:
             gc.collect(0)
+        yield source
 
 
 @contextlib.contextmanager
 def _seldom_collecting() -> Iterator[None]:
     """While a file is run next to nothing becomes garbage: at its usual rate, the collector would take a fifth of the
     time to find nothing."""
-    usual, enabled = gc.get_threshold(), gc.isenabled()
+    usual, enabled, frozen = gc.get_threshold(), gc.isenabled(), gc.get_freeze_count()
     gc.set_threshold(1_000_000, 10, 10)
+    gc.freeze()  # what was imported stays, and need not be looked at
     gc.enable()
     try:
         yield
     finally:
+        if not frozen:
+            gc.unfreeze()
         gc.set_threshold(*usual)
         if not enabled:
             gc.disable()
