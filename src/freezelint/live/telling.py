@@ -365,7 +365,8 @@ class Teller:
             regions += held.groups
         place = (event.site.path, event.site.line)
         kind = type(event).__name__
-        empty = isinstance(event, ev.ClipGradients) and not event.region
+        given = event.groups if isinstance(event, ev.BuildOptimizer) else (getattr(event, "region", NOWHERE),)
+        empty = isinstance(event, (ev.ClipGradients, ev.BuildOptimizer, ev.AddParamGroup)) and not all(given)
         self.effects.setdefault(place, set()).add(f"{kind} of nothing" if empty else kind)
         parts = self.touched.setdefault(place, set())
         for region in regions:

@@ -60,13 +60,17 @@ RAISES: Mapping[str, str] = {
 }
 
 # What an event must have been to prove a rule: the line was run, and what it did, it did to nothing.
-OF_NOTHING: Mapping[str, str] = {
-    "exhausted-parameter-generator": "ClipGradients of nothing",
-    "non-strict-load-ignored": "LoadWeights of nothing",
+_TAKERS = ("ClipGradients", "BuildOptimizer", "AddParamGroup")
+OF_NOTHING: Mapping[str, frozenset[str]] = {
+    "exhausted-parameter-generator": frozenset(f"{kind} of nothing" for kind in _TAKERS),
+    "non-strict-load-ignored": frozenset({"LoadWeights of nothing"}),
 }
 
 # And what it must have been to disprove one.
-OF_EVERYTHING: Mapping[str, str] = {"non-strict-load-ignored": "LoadWeights of everything"}
+OF_EVERYTHING: Mapping[str, frozenset[str]] = {
+    "exhausted-parameter-generator": frozenset(_TAKERS),
+    "non-strict-load-ignored": frozenset({"LoadWeights of everything"}),
+}
 
 # Events that only source can show: a rule that listens to nothing else has no ear in a run.
 ONLY_IN_SOURCE = (ev.TakeParams, ev.UseParams, ev.Escape, ev.NamedButNotCalled, ev.OverrodeTrain, ev.SelectNames)
@@ -155,9 +159,9 @@ def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -
     if finding.rule in ASKS_NAMES:
         return _about_names(finding, ran, numbers)
     done = ran.recorder.effects.get((site.path, site.line), set())
-    if OF_NOTHING.get(finding.rule) in done:
+    if done & OF_NOTHING.get(finding.rule, frozenset()):
         return Judged(finding, CONFIRMED, f"line {site.line} ran, and was given nothing", numbers)
-    if OF_EVERYTHING.get(finding.rule) in done:
+    if done & OF_EVERYTHING.get(finding.rule, frozenset()):
         return Judged(finding, REFUTED, f"line {site.line} ran, and nothing was missing", numbers)
     effects = EXPECTED_EFFECT.get(finding.rule)
     if effects is not None:
