@@ -200,7 +200,7 @@ def leads_somewhere(modules: Modules, module: Module) -> bool:
     """Whether a program imports a file of the project that matters."""
     for bound in (*module.bound.values(), [(small, None) for small in module.stars]):
         for what in bound:
-            if isinstance(what, tuple) and any(matters(modules.text(file)) for file in modules.files(module, *what)):
+            if isinstance(what, tuple) and any(modules.matters(file) for file in modules.files(module, *what)):
                 return True
     return False
 

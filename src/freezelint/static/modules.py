@@ -23,6 +23,7 @@ from freezelint.static import deferred
 from freezelint.static.asked import Asked
 from freezelint.static.notebook import NEWLINE, without_magics
 from freezelint.static.positions import Positions
+from freezelint.static.prefilter import matters
 from freezelint.static.project import Source, read
 from freezelint.static.recovery import Recovered, recovered
 
@@ -342,6 +343,7 @@ class Modules:
         self._kept: OrderedDict[Path, Module | None] = OrderedDict()
         self._texts: dict[Path, str] = {}
         self._sizes: dict[Path, int] = {}
+        self._matter: dict[Path, bool] = {}
         self._resolved: dict[tuple[str, str], Path | None] = {}
         self.asked = Asked()  # since the check of a file began
 
@@ -367,6 +369,13 @@ class Modules:
             source = self._read(file)
             self._texts[file] = "" if isinstance(source, Finding) else source.text
         return self._texts[file]
+
+    def matters(self, file: Path) -> bool:
+        """Whether something in a file is a reason to run it."""
+        text = self.text(file)
+        if file not in self._matter:
+            self._matter[file] = matters(text)
+        return self._matter[file]
 
     def files(self, module: Module, small: Any, alias: Any) -> Iterator[Path]:
         """The first-party files that one name of an import statement may mean."""

@@ -11,8 +11,8 @@ import re
 import symtable
 import warnings
 
-# (a needle that is quick to look for, what it has to be part of; None when the needle says it all)
-_SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
+# A needle that is quick to look for, and what its line has to hold; None when the needle says it all.
+_ON_A_LINE: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
     (needle, re.compile(pattern, re.MULTILINE) if pattern else None)
     for needle, pattern in (
         # a flag that is written, well or badly spelt
@@ -24,13 +24,6 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
             )
             for ending in ("g", "G", "_g", "_G", "sg", "sG", "s_g", "s_G", "dg", "dG", "d_g", "d_G", "sd_g")
         ),
-        ("Require", r"\.[Rr]equires?_?[Gg]rad"),
-        # a freeze that is asked for, whether or not anything obeys
-        (
-            "freez",
-            r"\bfreez\w*[ \t]*(?::[ \t]*\w+)?[ \t]*=[ \t]*True\b"
-            r"|\bself\.(_?(?:un)?freez\w*)[ \t]*=(?!=)[\s\S]*\bdef[ ]+\1\(",
-        ),
         ("backward", r"\.backward\b|\bbackward\("),
         # a step of an optimizer; those of schedulers (samplers of diffusion models, too) and environments train nothing
         (".step(", r"^(?![^\n]*(?:[Ss]chedul|\benv)\w*(?:\[[^\]\n]*\])?\.step\()[^\n]*\.step\("),
@@ -40,10 +33,6 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         ("optim.", r"\boptim\.[A-Z]"),
         ("Adam", r"\bAdamW?\("),
         ("SGD(", None),
-        # a loss class beside a grad mode
-        ("Loss(", r"^[ \t]*class[ ]+\w*Loss\([\s\S]*no_grad\b|no_grad\b[\s\S]*^[ \t]*class[ ]+\w*Loss\("),
-        # weights whose names nobody compares
-        ("hyper_parameters", r"\[[\"']hyper_parameters[\"']\][\s\S]*strict\s*=[\s(]*False"),
         # what a list's method returns is given to something
         (".append(", r"=[ \t]*[\w.]+\.append\("),
         (".extend(", r"=[ \t]*[\w.]+\.extend\("),
@@ -75,13 +64,45 @@ _SIGNS: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
     )
 )
 
+# A needle, and what the text has to hold, wherever that is.
+_ANYWHERE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (needle, re.compile(pattern, re.MULTILINE))
+    for needle, pattern in (
+        ("Require", r"\.[Rr]equires?_?[Gg]rad"),
+        # a freeze that is asked for, whether or not anything obeys
+        (
+            "freez",
+            r"\bfreez\w*[ \t]*(?::[ \t]*\w+)?[ \t]*=[ \t]*True\b"
+            r"|\bself\.(_?(?:un)?freez\w*)[ \t]*=(?!=)[\s\S]*\bdef[ ]+\1\(",
+        ),
+        # a loss class beside a grad mode
+        ("Loss(", r"^[ \t]*class[ ]+\w*Loss\([\s\S]*no_grad\b|no_grad\b[\s\S]*^[ \t]*class[ ]+\w*Loss\("),
+        # weights whose names nobody compares
+        ("hyper_parameters", r"\[[\"']hyper_parameters[\"']\][\s\S]*strict\s*=[\s(]*False"),
+    )
+)
+
 _TOP = re.compile(r"^()(?:async[ ]+def|def|class)[ ]+(\w+)", re.MULTILINE)
 _METHOD = re.compile(r"^([ \t]+)(?:async[ ]+def|def)[ ]+(\w+)", re.MULTILINE)
 
 
 def matters(text: str) -> bool:
     """Whether something in a text is a reason to run it."""
-    return any(needle in text and (sign is None or sign.search(text)) for needle, sign in _SIGNS)
+    return any(_has(text, needle, sign) for needle, sign in _ON_A_LINE) or any(
+        needle in text and sign.search(text) for needle, sign in _ANYWHERE
+    )
+
+
+def _has(text: str, needle: str, sign: re.Pattern[str] | None) -> bool:
+    """Whether a line with the needle is a sign. Other lines, which are nearly all, are not looked at."""
+    at = text.find(needle)
+    while at >= 0:
+        end = text.find("\n", at)
+        end = end if end >= 0 else len(text)
+        if sign is None or sign.search(text, text.rfind("\n", 0, at) + 1, end):
+            return True
+        at = text.find(needle, end)
+    return False
 
 
 def trains(text: str) -> bool:
