@@ -11,7 +11,7 @@ import libcst as cst
 
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import dotted
-from freezelint.static.values import Elem, Instance, Members, Obj, Value
+from freezelint.static.values import Elem, Instance, Items, Members, Obj, Ref, Value
 from freezelint.static.world import World, serial
 
 _ALTERS = ("parameters", "requires_grad", "eval", "train", "freeze")
@@ -31,44 +31,60 @@ def over(it: Interpreter, node: cst.For, world: World) -> tuple[Value, int] | No
             whole = text in all_of or not _alters(it.scope.module.code(node.body))
             loop = serial()
             it.stretches[loop] = "" if whole else f"[{text}]"
-            world.elements[loop] = _members(it, layers, loop, world)
+            world.elements[loop] = _reached(it, layers, loop)
             return Elem(loop, "index"), loop
     return None
 
 
-def element(it: Interpreter, owner: Obj, key: Elem, world: World) -> Elem | None:
+def element(it: Interpreter, owner: Obj | Ref, key: Elem, world: World) -> Elem | None:
     """`owner[i]`: the layers that the index stands for."""
-    if key.what != "index" or key.offset or not _holds_layers(it, owner, world):
+    members = _held(it, owner, world) if key.what == "index" and not key.offset else None
+    if members is None:
         return None
     loop = serial()
-    world.elements[loop] = _members(it, owner, key.loop, world)
+    world.elements[loop] = _reached(it, members, key.loop)
     return Elem(loop, "module")
 
 
-def _members(it: Interpreter, owner: Obj, loop: int, world: World) -> Members:
+def unknown(it: Interpreter, owner: Ref, world: World) -> Obj | None:
+    """`layers[i]` of a list of layers, with an index that is not known: any of them."""
+    from freezelint.static import loops
+
+    members = _held(it, owner, world)
+    return loops.some_of(it, loops.sliced(members, "[i]"), world) if members else None
+
+
+def _reached(it: Interpreter, members: Members, loop: int) -> Members:
+    """Of some layers those that a loop counts to."""
     from freezelint.static import loops
 
     stretch = it.stretches.get(loop, "")
-    members = it.members(owner, world)
     return loops.sliced(members, stretch) if stretch else members
 
 
-def _layers(it: Interpreter, node: cst.BaseExpression, world: World) -> Obj | None:
+def _layers(it: Interpreter, node: cst.BaseExpression, world: World) -> Members | None:
     from freezelint.static.evaluate import evaluate
 
-    for value, _ in evaluate(it, node, world.fork()):
-        if isinstance(value, Obj) and _holds_layers(it, value, world):
-            return value
-    return None
+    values = [value for value, _ in evaluate(it, node, world.fork())]
+    held = (_held(it, value, world) for value in values if isinstance(value, (Obj, Ref)))
+    return next((members for members in held if members is not None), None)
 
 
-def _holds_layers(it: Interpreter, owner: Obj, world: World) -> bool:
+def _held(it: Interpreter, owner: Obj | Ref, world: World) -> Members | None:
+    """The parameters of the layers in a Sequential, a ModuleList or a plain list of them; None of anything else."""
     from freezelint.static import loops
 
     record = world.heap.get(owner.serial)
+    if isinstance(owner, Ref):
+        items = record.items if isinstance(record, Items) and not record.more else ()
+        layers = [it.as_module(item, world) for item in items if isinstance(item, Obj)]
+        if not layers or len(layers) < len(items) or None in layers:
+            return None
+        return tuple(dict.fromkeys(m for layer in layers if layer is not None for m in it.members(layer, world)))
     if not isinstance(record, Instance) or it.as_module(owner, world) is None:
-        return False
-    return (not owner.path and record.kind in ("Sequential", "ModuleList")) or loops.numbered(it, owner, world)
+        return None
+    holds = record.kind in ("Sequential", "ModuleList") if not owner.path else loops.numbered(it, owner, world)
+    return it.members(owner, world) if holds else None
 
 
 def _indexed(node: cst.CSTNode, name: str) -> list[cst.BaseExpression]:

@@ -43,8 +43,8 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
     index = key.value if isinstance(key, Const) else None
     if isinstance(owner, Tensor):
         return _part(owner, world)
-    if isinstance(owner, Obj) and isinstance(key, Elem):
-        return indexed.element(it, owner, key, world) or Sym(("item", owner, key))
+    if isinstance(owner, (Obj, Ref)) and isinstance(key, Elem) and (layer := indexed.element(it, owner, key, world)):
+        return layer
     if isinstance(owner, Obj):
         return _module_item(it, owner, index, world) or Sym(("item", owner, key))
     if isinstance(owner, Tuple) and isinstance(index, int) and -len(owner.items) <= index < len(owner.items):
@@ -64,6 +64,8 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
         if isinstance(record, Items) and len(record.items) == 1 and isinstance(record.items[0], (Tensor, Params)):
             found = record.items[0]
             return found if isinstance(found, Tensor) else some(found, "[...]")
+        if isinstance(record, Items) and index is None and (any_of := indexed.unknown(it, owner, world)) is not None:
+            return any_of
         if isinstance(record, Table) and index in record.items:
             return settle(it, record.items[index], world)
         if isinstance(record, Table) and record.items and all(isinstance(v, Tensor) for v in record.items.values()):
