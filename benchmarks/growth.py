@@ -1,5 +1,7 @@
 """How the cost of a check grows: with copies of a folder, and with one file's length, tests, calls and optimizers.
 
+Copies, and the length of a file, are to cost what one costs, each: of them the straight line that fits best is told.
+
     python benchmarks/growth.py FOLDER [--runs 3] [--write docs/benchmarks/growth.md]
 
 CPU seconds of a whole process; medians of all runs, in turn.
@@ -13,7 +15,7 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from compare import measure, size
@@ -26,6 +28,7 @@ LOOP = f"for epoch in range(9):\n{STEP}"
 
 
 NOISE = 0.1  # seconds
+LINEAR = ("copies", "functions that train")
 
 
 def long(count: int) -> str:
@@ -59,7 +62,7 @@ def stepping(count: int) -> str:
 
 
 KINDS: tuple[tuple[str, Callable[[int], str], tuple[int, ...]], ...] = (
-    ("functions that train", long, (10, 20, 40, 80)),
+    ("functions that train", long, (20, 40, 80, 160, 320)),
     ("options that freeze", branching, (2, 4, 8, 16, 32)),
     ("calls in one another", deep, (2, 4, 8, 16)),
     ("optimizers", stepping, (2, 4, 8, 16)),
@@ -77,16 +80,27 @@ def median(path: Path, runs: int) -> tuple[float, float]:
     return statistics.median(c.seconds for c in costs), statistics.median(c.megabytes for c in costs)
 
 
+def line(measured: Sequence[tuple[int, float]]) -> str:
+    """The straight line that fits best, and how far what was measured is from it."""
+    each, fixed = statistics.linear_regression(*zip(*measured, strict=True))
+    far = max(abs(seconds / (fixed + each * count) - 1) for count, seconds in measured)
+    return (
+        f"The line that fits best: {fixed:.2f} seconds, and {each * 1000:.0f} ms each; all are within {far:.0%} of it."
+    )
+
+
 def rows(what: str, sized: list[tuple[int, Path]], runs: int, start: float) -> list[str]:
     """A table of one kind of growth. What each takes is told where it is more than the process itself may vary by."""
+    measured = []
     lines = [f"| {what} | CPU seconds | more than the process, each | peak memory |", "|--:|--:|--:|--:|"]
     for count, path in sized:
         seconds, megabytes = median(path, runs)
+        measured.append((count, seconds))
         more = seconds - start
         each = f"{more / count * 1000:.0f} ms" if more > NOISE else "-"
         lines.append(f"| {count} | {seconds:.2f} | {each} | {megabytes:.0f} MB |")
         print(lines[-1], file=sys.stderr)
-    return [*lines, ""]
+    return [*lines, "", *([line(measured), ""] if what in LINEAR else [])]
 
 
 def main() -> None:
