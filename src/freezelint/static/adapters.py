@@ -322,7 +322,21 @@ def _may_require_grad(it: Interpreter, value: Value, world: World) -> bool:
             if ran.cut(use) is None and not _all_frozen(ran):
                 return True
         return not value.uses
-    return True
+    if not isinstance(value, Sym) or not _of_batch(value):
+        return True
+    return f"{value.text.partition('.')[0]}.requires_grad" in it.scope.module.text
+
+
+def _of_batch(value: object) -> bool:
+    """Whether something comes out of a loop over something unknown, as the tensors of a batch do."""
+    key = value.key if isinstance(value, Sym) else None
+    if not isinstance(key, tuple) or len(key) < 2:
+        return False
+    if key[0] == "item" and isinstance(key[1], int):
+        return True
+    if key[0] == "call":
+        return any(_of_batch(part) for part in key[1:] if not isinstance(part, int))
+    return key[0] in ("unpack", "attr", "item") and _of_batch(key[1])
 
 
 def _all_frozen(ran: object) -> bool:

@@ -161,6 +161,8 @@ def call(
             return [out for to, w in cases for out in call(it, owner, name, Args([to]), node, w, called)]
     if isinstance(owner, Super):
         return _super(it, owner, name, args, node, world)
+    if name == "__setattr__" and len(args.pos) == 2 and not args.kw:
+        return calls.call(it, Lib("builtins.setattr"), Args([owner, *args.pos]), node, world)
     if isinstance(owner, Obj):
         module = it.as_module(owner, world)
         if module is not None:
@@ -559,7 +561,7 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
     if name in _SAME or name == "requires_grad_":
         if name == "requires_grad_" and not known and (names_loss(it, node) or not may_have_graph(owner)):
             asked = args.get(0, "requires_grad") or Const(True)
-            wrote(it, "unknown", name, asked, node, world, surely=UNSURE)
+            wrote(it, "unknown", name, asked, node, world, surely=UNSURE, how="call")
             if asked != Const(False):
                 flagged(it, owner, node, world)
             return [(_named_by(it, node, world) or owner, world)]

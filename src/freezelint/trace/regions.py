@@ -391,7 +391,7 @@ class Part:
             )
             rest_names = self.names - names
         rest = Part(self.label, parent=self, path=None, layers=rest_layers, names=rest_names, tests=self.tests)
-        if self.tests and self.traits.get("batchnorm") is YES and path.rpartition(".")[2] in HEADS:
+        if self.traits.get("batchnorm") is YES and path.rpartition(".")[2] in HEADS:
             rest.traits["batchnorm"] = YES  # those of the beginning are not in the head
         self.children = (child, rest)
         yield child

@@ -60,7 +60,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import Checkpoint, End, Step
-from freezelint.trace.run import Fault, Note, Run, grouped, name
+from freezelint.trace.run import Fault, Note, Run, grouped, name, name_is
 from freezelint.trace.tri import NO, YES
 
 
@@ -72,8 +72,8 @@ def check(run: Run, event: Step | End) -> Iterator[Fault]:
                 holder = run.holders(min(region, key=lambda part: part.serial))[0]
                 yield Fault(
                     cut.site,
-                    f"{cut.how} over an input without gradient: {name(region)} gets none, and {holder.label} never"
-                    " moves it",
+                    f"{cut.how} over an input without gradient: {name_is(region, 'gets', 'get')} none, and no step of"
+                    f" {holder.label} moves {'them' if len(region) > 1 else 'it'}",
                     (Note(holder.built.site, f"{holder.label} holds it since here"),),
                     unless=region,
                 )

@@ -71,7 +71,7 @@ def check(run: Run, event: NamedButNotCalled | WroteAttribute | SetRequiresGrad)
             yield Fault(event.site, _SAID[event.name].format(text=event.text), repair=repair)
     elif event.name == "requires_grad_" and (
         # What is not known may only be something that freezes: nothing else goes by this name.
-        (event.target == "unknown" and event.value in ("True", "False"))
+        (event.target == "unknown" and event.how != "call" and event.value in ("True", "False"))
         or (event.target in ("parameter", "module") and event.surely is YES)
     ):
         yield Fault(
