@@ -295,6 +295,9 @@ def _getattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
         return attributes.get(it, owner, name.value, node, world)
     if isinstance(owner, Lib):
         return [(Sym(("registry", owner.name, name)), world)]
+    if it.hypothetical and isinstance(name, Sym) and isinstance(owner, Obj) and (members := it.members(owner, world)):
+        # Some part of it: what code out of view may unfreeze by name is why a frozen part is held.
+        return [(loops.some_of(it, loops.sliced(members, "getattr"), world), world)]
     done: Outcomes = []
     for known, after in branches.named(it, name if name is not None else NONE, node, world) if owner else ():
         if known.isidentifier() and isinstance(owner, (Mod, Cls, Obj)):
