@@ -402,8 +402,8 @@ class WroteAttribute(Event):
 
     `target`: parameter, piece (of a parameter), module, copy, loss, tensor, unknown. `surely` is UNSURE when the kind
     of target was inferred from its use only. `own` says that the program declares or reads an attribute of this name
-    itself. `how` says where a copy came from: ".data", ".detach()", "state_dict()"; or what was taken of a parameter; or
-    "call": it was no assignment, but a call of `requires_grad_`.
+    itself. `how` says where a copy came from: ".data", ".detach()", "state_dict()"; or what was taken of a parameter;
+    or "call": it was no assignment, but a call of `requires_grad_`.
     """
 
     target: str
