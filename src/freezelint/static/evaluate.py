@@ -372,8 +372,6 @@ def compare(it: Interpreter, node: cst.CSTNode, op: cst.BaseCompOp, left: Value,
     if isinstance(op, (cst.Equal, cst.NotEqual, cst.Is, cst.IsNot)):
         same = _same(left, right, exact=isinstance(op, (cst.Is, cst.IsNot)))
         if same is not None:
-            if isinstance(left, Const) and isinstance(right, Const) and isinstance(node, cst.Comparison):
-                it.choices.note(node.left, source(it, node.left), left, (right.value,), passed=same)
             return Const(same is not negative)
         if isinstance(left, Tensor) or isinstance(right, Tensor):
             return Tensor()
@@ -383,12 +381,6 @@ def compare(it: Interpreter, node: cst.CSTNode, op: cst.BaseCompOp, left: Value,
     if isinstance(op, (cst.In, cst.NotIn)):
         inside = _inside(left, right, world)
         if inside is not None:
-            if isinstance(left, Const) and isinstance(node, cst.Comparison):
-                asked: Any = node.comparisons[0].comparator
-                if isinstance(right, Const):  # "resnet" in name
-                    it.choices.note(asked, source(it, asked), right, (left.value,), passed=inside)
-                else:
-                    it.choices.note(node.left, source(it, node.left), left, strings(right, world) or (), passed=inside)
             return Const(inside is not negative)
         known = strings(right, world) if isinstance(right, (Ref, Tuple)) else None
         found = Sym(("in", left, Tuple(tuple(Const(k) for k in known)) if known is not None else right))

@@ -9,7 +9,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, calls, choices, loops, subscripts, writing
+from freezelint.static import branches, calls, loops, subscripts, writing
 from freezelint.static.evaluate import binary, evaluate, evaluate_all, items_of, label, new_list, source, summed
 from freezelint.static.interpreter import Interpreter, OutOfFuel
 from freezelint.static.values import (
@@ -359,7 +359,7 @@ def _assert(it: Interpreter, node: cst.Assert, world: World) -> list[World]:
 
 def _if(it: Interpreter, node: cst.If, world: World, chained: bool = False) -> list[World]:
     done: list[World] = []
-    if isinstance(node.orelse, cst.If) and not chained and id(node) not in it.choices.chains:
+    if not chained:
         _chooses(it, node, world)
     cases = branches.split(it, node.test, world)
     for case in cases:
@@ -380,13 +380,13 @@ def _if(it: Interpreter, node: cst.If, world: World, chained: bool = False) -> l
 
 
 def _chooses(it: Interpreter, node: cst.If, world: World) -> None:
-    """Note the words of an `if ... elif ...`, of which only the tests up to the first that holds are run."""
-    it.choices.chains.add(id(node))
-    asked, words = choices.of_chain(node)
-    if len(words) > 1 and asked is not None:
+    """Note the words of an `if ... elif ...` that decides about a model: the tests are run up to the first that holds,
+    and their words are alternatives all the same."""
+    asked, words = it.choices.of(node, it.scope.module)
+    if asked is not None:
         for value, _ in evaluate(it, asked, world.fork()):
-            if isinstance(value, Const):
-                it.choices.note(asked, source(it, asked), value, words, passed=False)
+            if isinstance(value, Const) and isinstance(value.value, str):
+                it.choices.note(source(it, asked), value, words)
 
 
 def _stray(it: Interpreter, test: cst.BaseExpression, world: World) -> None:
