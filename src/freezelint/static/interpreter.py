@@ -385,7 +385,7 @@ class Interpreter:
 
     def region(self, value: Obj, world: World) -> Region:
         """All parts of a module."""
-        return frozenset(part for _, part in self.members(value, world))
+        return frozenset(part for _, part in self.each_member(value, world))
 
     def submodules(self, value: Obj, world: World, seen: frozenset[int] = frozenset()) -> list[Obj]:
         """The module instances reachable from this one, itself first."""

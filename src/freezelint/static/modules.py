@@ -341,7 +341,7 @@ class Modules:
     def __init__(self, read: Callable[[Path], Source | Finding] = read) -> None:
         self._read = read
         self._kept: OrderedDict[Path, Module | None] = OrderedDict()
-        self._texts: dict[Path, str] = {}
+        self._readings: dict[Path, Source | Finding] = {}
         self._sizes: dict[Path, int] = {}
         self._matter: dict[Path, bool] = {}
         self._resolved: dict[tuple[str, str], Path | None] = {}
@@ -364,11 +364,14 @@ class Modules:
 
     def text(self, file: Path) -> str:
         """The text of a file, empty when it cannot be read."""
+        source = self._source(file)
+        return "" if isinstance(source, Finding) else source.text
+
+    def _source(self, file: Path) -> Source | Finding:
         self.asked.files.add(file)
-        if file not in self._texts:
-            source = self._read(file)
-            self._texts[file] = "" if isinstance(source, Finding) else source.text
-        return self._texts[file]
+        if file not in self._readings:
+            self._readings[file] = self._read(file)
+        return self._readings[file]
 
     def matters(self, file: Path) -> bool:
         """Whether something in a file is a reason to run it."""
@@ -395,7 +398,7 @@ class Modules:
         if file in self._kept:
             self._kept.move_to_end(file)
             return self._kept[file]
-        source = self._read(file)
+        source = self._source(file)
         if isinstance(source, Finding) or len(source.text) > FOLLOWED_LIMIT:
             self._kept[file] = None
             return None

@@ -214,7 +214,7 @@ def spread(worlds: list[World], limit: int) -> list[World]:
 
 def thawed(world: World) -> tuple[int, int]:
     """Less for a world in which more was frozen, then for one in which more happened: those rules ask about."""
-    return -len(_frozen(world)), -world.state.clock
+    return -sum(fact.value is NO for fact in world.state.grad.values()), -world.state.clock
 
 
 def _frozen(world: World) -> frozenset[Part]:
