@@ -411,6 +411,7 @@ def in_function(random: Random, program: Program) -> Program | None:
     moved = tree.body[at:]
     bound = {name for s in moved for name in _names(s, ast.Store)}
     functions = {name for s in tree.body[:at] if isinstance(s, stay[2:]) for name in _names(s)}
+    functions |= {name for s in tree.body[:at] for name in _names(s, ast.Store)}  # read before it is bound again
     text = program.text(file)
     if not moved or bound & functions or "global " in text or "__main__" in text or "globals()" in text:
         return None

@@ -111,7 +111,7 @@ def trains(text: str) -> bool:
 
 
 # `train(model, ...)` at the top level: a program without the usual guard
-_STARTS = re.compile(r"^(?:[\w, \t.]+=[ \t]*)?(?:\w+\.)*(?:train|fit|fine_?tune|(?:un)?freez|main)\w*\(", re.MULTILINE)
+_STARTS = re.compile(r"^(?:[\w, \t.]+=[ \t]*)?[(]*(?:\w+\.)*(?:train|fit|fine_?tune|(?:un)?freez|main)\w*\(", re.MULTILINE)
 
 
 def is_script(text: str) -> bool:
