@@ -267,6 +267,7 @@ def split(it: Interpreter, node: cst.BaseExpression, world: World) -> list[Case]
         return [case.swapped() for case in split(it, node.expression, world)]
     if isinstance(node, cst.BooleanOperation):
         if isinstance(node.operator, cst.Or):
+            _tell_literal(it, node, world)
             left = [case.swapped() for case in split(it, node.left, world)]
             return [case.swapped() for case in _and(it, left, node.right, swap=True)]
         return _and(it, split(it, node.left, world), node.right, swap=False)
@@ -274,6 +275,24 @@ def split(it: Interpreter, node: cst.BaseExpression, world: World) -> list[Case]
     for value, after in evaluate(it, node, world):
         cases += decide(it, value, node, after)
     return cases
+
+
+def _tell_literal(it: Interpreter, node: cst.BooleanOperation, world: World) -> None:
+    """Tell the rules of `if "layer4" or "fc" in name`, which is true of every name."""
+    from freezelint.static.evaluate import evaluate
+
+    test = node.right
+    if not isinstance(node.left, cst.SimpleString) or not node.left.evaluated_value:
+        return
+    if isinstance(test, cst.Comparison) and isinstance(test.comparisons[0].comparator, cst.Name):
+        for value, _ in evaluate(it, test.comparisons[0].comparator, world.fork()):
+            if isinstance(value, Elem) and value.what == "name":
+                region = frozenset(part for _, part in world.elements.get(value.loop, ()))
+                asked = ev.SelectNames(
+                    site=it.place(node), lap=it.lap(world), test=source_of(it, node), region=region, matched=YES,
+                    flag_set=True, kind="literal", words=(source_of(it, node.left),),
+                )  # fmt: skip
+                it.emit(world, asked)
 
 
 def _and(it: Interpreter, left: list[Case], right: cst.BaseExpression, swap: bool) -> list[Case]:

@@ -457,6 +457,8 @@ def _compare_element(
                 return Cond(elem.loop, "test", test=Test("equals", known, text))
         if left is elem and elem.what == "head" and (heads := strings(right, world)) is not None:
             return Cond(elem.loop, "test", test=Test("startswith", tuple(f"{k}." for k in heads), text))
+    if isinstance(op, (cst.Is, cst.IsNot)) and elem.what == "name" and isinstance(right, Const) and right.value:
+        return Const(False)  # a name is made anew: it is equal to a literal, and never the same object
     if isinstance(op, (cst.Equal, cst.NotEqual, cst.Is, cst.IsNot)):
         other = right if left is elem else left
         known = strings(other, world)

@@ -24,6 +24,7 @@ _ON_A_LINE: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
             )
             for ending in ("g", "G", "_g", "_G", "sg", "sG", "s_g", "s_G", "dg", "dG", "d_g", "d_G", "sd_g")
         ),
+        (".trainable", r"\.trainable[ \t]*=(?!=)"),
         ("backward", r"\.backward\b|\bbackward\("),
         # a step of an optimizer; those of schedulers (samplers of diffusion models, too) and environments train nothing
         (".step(", r"^(?![^\n]*(?:[Ss]chedul|\benv)\w*(?:\[[^\]\n]*\])?\.step\()[^\n]*\.step\("),
@@ -111,7 +112,9 @@ def trains(text: str) -> bool:
 
 
 # `train(model, ...)` at the top level: a program without the usual guard
-_STARTS = re.compile(r"^(?:[\w, \t.]+=[ \t]*)?[(]*(?:\w+\.)*(?:train|fit|fine_?tune|(?:un)?freez|main)\w*\(", re.MULTILINE)
+_STARTS = re.compile(
+    r"^(?:[\w, \t.]+=[ \t]*)?[(]*(?:\w+\.)*(?:train|fit|fine_?tune|(?:un)?freez|main)\w*\(", re.MULTILINE
+)
 
 
 def is_script(text: str) -> bool:

@@ -177,6 +177,16 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
     if isinstance(owner, Params) and owner.piece:
         wrote(it, "piece", "requires_grad", value, node, world, region=owner.region, how=owner.piece)
         return True
+    if isinstance(owner, Params) and not owner.single:
+        from freezelint.static.evaluate import source
+
+        several = _written_on(node)
+        text = source(it, several) if several is not None else "parameters()"
+        event = ev.NamedButNotCalled(
+            site=it.place(node), lap=it.lap(world), what="flag", name="several", text=text, region=owner.region
+        )
+        it.emit(world, event)
+        return True
     if isinstance(owner, Params):
         set_flag(it, owner.members, value, node, world)
         return True
@@ -381,7 +391,7 @@ def _on_element(
     if name == "data" and target == "parameter":
         written_into(it, region, (value,), node, world)
     elif not (target == "module" and name == "training"):  # each of them is told: that is what train() does
-        wrote(it, target, name, value, node, world, region=region)
+        wrote(it, target, name, value, node, world, region=region, own=name == "trainable" and _reads_it(it, name))
     if target == "module" and isinstance(value, Obj) and it.as_module(value, world) is not None:
         it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by=f".{name} = ..."))
     if target == "module" and name == "training":
@@ -389,6 +399,12 @@ def _on_element(
             world,
             ev.SetMode(site=it.place(node), lap=it.lap(world), region=region, training=_flag(value), by="attribute"),
         )
+
+
+def _reads_it(it: Interpreter, name: str) -> bool:
+    """Whether some file in view does more with an attribute of this name than write it."""
+    reads = re.compile(rf"\.{name}\b(?!\s*=(?!=))|[\"']{name}[\"']")
+    return any(reads.search(module.text) for module in (it.scope.module, *it.read()))
 
 
 def written_into(
@@ -437,7 +453,8 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
             _write_mode(it, owner, record, value, node, world)
             return
         surely = UNSURE if record.symbolic else YES
-        wrote(it, "module", name, value, node, world, region=region, surely=surely)
+        own = name == "trainable" and _reads_it(it, name)
+        wrote(it, "module", name, value, node, world, region=region, surely=surely, own=own)
         if name == "forward":
             it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by=".forward = ..."))
     if (

@@ -420,8 +420,8 @@ class WroteAttribute(Event):
 class NamedButNotCalled(Event):
     """Something was named where it had to be called or assigned: `model.eval`, `torch.no_grad()`, `p.requires_grad ==
     False` as a statement. `what`: mode, grad-mode, flag. `name` of a flag: requires_grad_, comparison, not, lazy (a
-    generator that nobody consumes), call (of the flag itself, which raises). Static only: nothing happens at run
-    time."""
+    generator that nobody consumes), call (of the flag itself, which raises), several (parameters at
+    once). Static only: nothing happens at run time."""
 
     what: str
     name: str
@@ -478,8 +478,9 @@ class SelectNames(Event):
     """A name test was put to the parameters of `region`; `matched` is NO when no name of their models passes it.
 
     `flag_set` when flags are set for what passes (for what does not, when `negated`). `kind` and `words` are the test's
-    (in, startswith, equals, ...); `example` shows what the names look like where none passes. `prefix` is what a
-    wrapper puts before every name, where the test would match without it.
+    (in, startswith, equals, ...; "literal" when a string stands alone and is true by itself); `example` shows what the
+    names look like where none passes. `prefix` is what a wrapper puts before every name, where the test would match
+    without it.
     """
 
     region: Region

@@ -6,7 +6,8 @@ What happens
     frozen. Nothing is raised or printed.
 
 Why
-    The name is `requires_grad`: third person, with an s, in the present, without an s at its end.
+    The name is `requires_grad`: third person, with an s, in the present, without an s at its end. `trainable`, which
+    Keras reads of a layer, is another word that torch does not know.
 
 Bad
     from torch import nn
@@ -46,7 +47,8 @@ _CLOSE = 0.8  # "required_gradient" is as far as people get; "retain_grad", whic
 
 @rule(on=WroteAttribute, severity=ERROR)
 def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
-    if not _misspelled(event.name) or event.own:
+    foreign = event.name == "trainable" and event.target in ("parameter", "module") and event.value in ("True", "False")
+    if event.own or not (foreign or _misspelled(event.name)):
         return
     if event.target == "unknown" and event.value not in ("True", "False"):
         return
@@ -56,8 +58,8 @@ def check(run: Run, event: WroteAttribute) -> Iterator[Fault]:
     same = run.already(event.region, event.value)
     yield Fault(
         event.site,
-        f"`{event.text or event.name}` is misspelled: torch only reads `requires_grad`, so {want}"
-        + (f" (the flag is {event.value} already)" if same else ""),
+        f"`{event.text or event.name}` is {'a word of Keras' if foreign else 'misspelled'}: torch only reads"
+        f" `requires_grad`, so {want}" + (f" (the flag is {event.value} already)" if same else ""),
         severity=WARNING if same else ERROR,
         repair=_repair(event),
     )

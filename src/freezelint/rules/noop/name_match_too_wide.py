@@ -7,9 +7,10 @@ What happens
 Why
     `in` and `startswith` compare characters, not the parts of a path. A dot at the end of the word, or a comparison of
     `name.split(".")[0]`, says where the part ends.
-    What is reported: a number that goes on behind the word, where the model has the word itself, too; and children of
-    the model's top (several of them, or its head) whose names deeper layers bear as well. For models whose size depends
-    on the checkpoint, the library's default size is taken.
+    In `"fc" or "layer4" in name` the first string stands alone, and is true.
+    What is reported: such a string; a number that goes on behind the word, where the model has the word itself, too;
+    and children of the model's top (several of them, or its head) whose names deeper layers bear as well. For models
+    whose size depends on the checkpoint, the library's default size is taken.
 
 Bad
     import torch
@@ -41,13 +42,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from freezelint.trace.check import WARNING, rule
+from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import SelectNames
 from freezelint.trace.run import Excuse, Fault, Run
 
 
 @rule(on=SelectNames, severity=WARNING, sides="static")
 def check(run: Run, event: SelectNames) -> Iterator[Fault | Excuse]:
+    if event.kind == "literal":
+        yield Fault(
+            event.site,
+            f"`{event.test}` passes every name: {event.words[0]} stands alone there, and a string that is not empty is"
+            " true",
+            severity=ERROR,
+        )
+        return
     if any(re.search(r"\d\d$", word.rstrip(".")) for word in event.words):
         yield Excuse(event.site)  # a loop over numbers, which gets to the longer ones by itself
     if not event.flag_set or not event.strays or any(run.changed_out_of_view(part) for part in event.region):

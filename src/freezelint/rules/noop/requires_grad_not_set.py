@@ -46,6 +46,7 @@ _SAID = {
     "not": "`{text}` only reads the flag: nothing changes here",
     "requires_grad_": "`{text}` names the method without calling it: no flag changes here",
     "lazy": "nothing consumes this `map` or generator, so it never runs: no flag changes here",
+    "several": "`{text}` is no parameter but a number of them, so this line raises AttributeError: loop over them",
     "call": "`requires_grad` is a bool and no method: this line raises TypeError; the setter is `requires_grad_`",
 }
 

@@ -52,7 +52,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, WARNING, rule
 from freezelint.trace.events import ClipGradients, Step, ZeroGrad
-from freezelint.trace.run import Fault, Note, Run, name
+from freezelint.trace.run import Fault, Note, Run, name, name_is
 from freezelint.trace.tri import NO, YES
 
 
@@ -72,7 +72,9 @@ def check(run: Run, event: Step) -> Iterator[Fault]:
         if not held or not run.larger(loose, held):
             continue
         clipped = next((clip for part in loose if (clip := run.last(ClipGradients, part))), None)
-        message = f"{optimizer.label} holds {name(held)} only, but {name(loose)} still requires grad"
+        message = (
+            f"{optimizer.label} holds {name(held)} only, but {name_is(loose, 'still requires', 'still require')} grad"
+        )
         if clipped:
             message += ": its gradients enter the norm that scales down the part that trains"
         elif any(run.last(ZeroGrad, part) for part in loose):
