@@ -36,7 +36,7 @@ from freezelint.static.values import (
     Sym,
     Value,
 )
-from freezelint.static.world import WORLDS, Assumption, World, merge, serial
+from freezelint.static.world import WORLDS, Assumption, Flow, World, merge, serial
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part, Region, View, leaves
@@ -497,9 +497,31 @@ class Interpreter:
                     self.settled[module, name] = value  # the same in every world
                 else:
                     world.own(module.path)[name] = value
+                    if not isinstance(value, Sym) and not self._follow(module, name, world):
+                        value = world.own(module.path)[name] = Sym(("global", module.path, name), name)
             return value
         finally:
             self.resolving.discard(key)
+
+    def _follow(self, module: Module, name: str, world: World) -> bool:
+        """Run what the top level does to a variable's flags once it has it; False if that is not one certain story.
+
+        A function that nothing calls in view, or another file that imports the variable, meets it after all of that.
+        """
+        from freezelint.static import execute
+
+        steps = list(_flagging(module, name))
+        if not steps:
+            return True
+        before, self.scope = self.scope, Scope(module)
+        try:
+            after = execute.block(self, steps, [world.fork()])
+        finally:
+            self.scope = before
+        if len(after) != 1 or after[0].flow is not Flow.NORMAL:
+            return False
+        world.take(after[0])
+        return True
 
     def _binding(self, module: Module, name: str, what: Any, world: World) -> Value | None:
         from freezelint.static import classes, evaluate
@@ -665,3 +687,38 @@ def _taken_from(key: Any) -> tuple[Any, str]:
         if isinstance(owner, Obj) and name.startswith("get_"):
             return owner, f".{name}()"
     return None, ""
+
+
+_FLAGS = re.compile(r"requires_grad|freeze", re.IGNORECASE)
+
+
+def _flagging(module: Module, name: str) -> Iterator[cst.CSTNode]:
+    """The statements of the top level that change a variable from when it is bound, if any of them is on flags."""
+    if not _FLAGS.search(module.text):
+        return
+    word = re.compile(rf"(?<![\w.]){re.escape(name)}\b")
+    own = [
+        node
+        for node in module.tree.body
+        if isinstance(node, (cst.SimpleStatementLine, cst.For, cst.If, cst.With)) and word.search(module.code(node))
+    ]
+    starts = [at for at, node in enumerate(own) if _assigns(node, name)]
+    later = [node for node in own[starts[-1] + 1 if starts else 0 :] if not _assigns(node)]
+    later = [node for node in later if not _TRAINS.search(module.code(node))]
+    if any(_FLAGS.search(module.code(node)) for node in later):
+        yield from later
+
+
+_TRAINS = re.compile(r"\.(backward|step|fit)\(|__name__")
+
+
+def _assigns(node: cst.CSTNode, name: str = "") -> bool:
+    """Whether a line gives a value to a variable."""
+    if not isinstance(node, cst.SimpleStatementLine):
+        return False
+    for small in node.body:
+        if isinstance(small, (cst.Assign, cst.AnnAssign)):
+            targets = [t.target for t in small.targets] if isinstance(small, cst.Assign) else [small.target]
+            if any(isinstance(t, cst.Name) and (not name or t.value == name) for t in targets):
+                return True
+    return False

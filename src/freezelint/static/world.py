@@ -110,6 +110,11 @@ class World:
             self._owned.add(where)
         return self.names[where]
 
+    def take(self, other: World) -> None:
+        """Become another world that nobody else goes on with."""
+        for slot in self.__slots__:
+            setattr(self, slot, getattr(other, slot))
+
     def fork(self) -> World:
         """A copy that shares nothing that can change."""
         new = World.__new__(World)
