@@ -220,6 +220,7 @@ def _zip(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
         if isinstance(args.pos[0], Params):
             texts.reverse()
         it.emit(world, ev.ZipApart(site=it.place(node), lap=it.lap(world), modules=texts[0], parameters=texts[1]))
+        return [(Sym(("apart", serial())), world)]  # which parameter a module meets is chance
     lists = [loops.unrolled(it, v, world, node) for v in args.pos]
     if lists and all(items is not None for items in lists):
         rows = [Tuple(tuple(row)) for row in zip(*[items for items in lists if items is not None], strict=False)]
