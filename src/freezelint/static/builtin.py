@@ -102,6 +102,29 @@ def _list(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
     ]
 
 
+def _in_other_order(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    """What is in a list, in an order that is not known."""
+    return [(_reordered(value, after), after) for value, after in _list(it, args, node, world)]
+
+
+def _reversed(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
+    done: Outcomes = []
+    for value, after in _list(it, args, node, world):
+        record = after.heap.get(value.serial) if isinstance(value, Ref) else None
+        if isinstance(value, Ref) and isinstance(record, Items) and not record.more:
+            after.heap[value.serial] = replace(record, items=record.items[::-1])
+        done.append((_reordered(value, after), after))
+    return done
+
+
+def _reordered(value: Value, world: World) -> Value:
+    record = world.heap.get(value.serial) if isinstance(value, Ref) else None
+    if isinstance(value, Ref) and isinstance(record, Items):
+        items = tuple(replace(i, of=None) if isinstance(i, Params) else i for i in record.items)
+        world.heap[value.serial] = replace(record, items=items)
+    return value
+
+
 def _tuple(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     done: Outcomes = []
     for value, after in _list(it, args, node, world):
@@ -570,9 +593,9 @@ def _parameter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Out
 
 FUNCTIONS: dict[str, Callable[[Interpreter, Args, cst.Call, World], Outcomes]] = {
     "builtins.list": _list,
-    "builtins.set": _list,
-    "builtins.sorted": _list,
-    "builtins.reversed": _list,
+    "builtins.set": _in_other_order,
+    "builtins.sorted": _in_other_order,
+    "builtins.reversed": _reversed,
     "builtins.frozenset": _list,
     "builtins.tuple": _tuple,
     "builtins.iter": _same,

@@ -38,11 +38,11 @@ def stretch(it: Interpreter, params: Params, low: object, high: object, world: W
 def before(listed: tuple[str | None, ...], count: int, text: str) -> Test | None:
     """The test for being one of the first `count`, None when these are not known."""
     first = listed[:count]
-    return Test("equals", first, text) if None not in first else None  # type: ignore[arg-type]
+    return Test("listed", first, text) if None not in first else None  # type: ignore[arg-type]
 
 
 def _passing(members: Members, listed: tuple[str | None, ...], text: str, wanted: bool = True) -> Members:
-    test = Test("equals", listed, text)  # type: ignore[arg-type]
+    test = Test("listed", listed, text)  # type: ignore[arg-type]
     return tuple((view, p) for view, part in members for p in part.split(test, view)[0 if wanted else 1])
 
 

@@ -44,7 +44,8 @@ STEM = 4
 class Test:
     """A question code asks of a parameter's name, of its module's kind, or of its position.
 
-    `kind` is one of in, startswith, endswith, equals, regex, layer, opaque; `args` are its alternatives (any may hold).
+    `kind` is one of in, startswith, endswith, equals, regex, layer, listed, opaque; `args` are its alternatives (any
+    may hold). What is `listed` was told by its place among the parameters, and is tested by its name.
     """
 
     kind: str
@@ -68,7 +69,7 @@ class Test:
                 return Tri.of(name.startswith(self.args))
             case "endswith":
                 return Tri.of(name.endswith(self.args))
-            case "equals":
+            case "equals" | "listed":
                 return Tri.of(name in self.args)
             case "regex":
                 try:
@@ -89,7 +90,7 @@ class Test:
                 if stem.startswith(self.args):
                     return YES
                 return UNSURE if any(a.startswith(stem) for a in self.args) else NO
-            case "equals":
+            case "equals" | "listed":
                 return UNSURE if any(a.startswith(stem) for a in self.args) else NO
         return UNSURE
 
