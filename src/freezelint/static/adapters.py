@@ -232,6 +232,18 @@ def thaw(it: Interpreter, row: ThawRow, name: str, args: Args, node: cst.Call, w
         for parts, to in ((region - left, NO), (frozenset(left), UNSURE)):
             if parts:
                 it.emit(world, ev.SetRequiresGrad(site=site, lap=lap, region=parts, to=to, how="framework", by=by))
+        still = frozenset(p for p in region - left if p.has("batchnorm") is not NO)
+        if still:  # Lightning stops the running statistics of those as well (`freeze_module`)
+            stops = ev.WroteAttribute(
+                site=site,
+                lap=lap,
+                target="module",
+                name="track_running_stats",
+                value="False",
+                region=still,
+                how="framework",
+            )
+            it.emit(world, stops)
         return [(NONE, world)]
     it.emit(world, ev.SetRequiresGrad(site=site, lap=lap, region=region, to=YES, how="framework", by=by))
     optimizer = args.at(row.optimizer) if row.optimizer is not None else None

@@ -61,6 +61,8 @@ def check(run: Run, event: Backward) -> Iterator[Fault]:
         if part.has("batchnorm") is YES and run.mode(part, during=ran) is YES and run.frozen([part], during=ran)
     ]
     for wrote, region in grouped(busy, run.stilled_by_setting):
+        if wrote.how == "framework":  # nobody here wrote it
+            continue
         froze = next((f for part in leaves(region) if (f := run.last(SetRequiresGrad, part))), None)
         first = next(passes[part] for part in passes if part in region)
         kept = "keeps the running statistics" if wrote.name == "momentum" else "stops the running statistics"
