@@ -508,10 +508,12 @@ NOWHERE: Region = frozenset()
 
 def leaves(region: Iterable[Part]) -> list[Part]:
     """The leaves of a region, in the order in which they came to be."""
-    found: dict[Part, None] = {}
-    for part in region:
-        found.update(dict.fromkeys(part.leaves()))
-    return sorted(found, key=lambda p: p.serial)
+    return sorted(leaf_set(region), key=lambda p: p.serial)
+
+
+def leaf_set(region: Iterable[Part]) -> set[Part]:
+    """The leaves of a region, in no order, which takes less."""
+    return {leaf for part in region for leaf in part.leaves()}
 
 
 def _said(label: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from freezelint.finding import Severity
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Part, Region, describe, leaves
+from freezelint.trace.regions import Part, Region, describe, leaf_set, leaves
 from freezelint.trace.repair import Repair
 from freezelint.trace.state import Fact, Optimizer, Pass, State, find
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
@@ -550,11 +550,15 @@ class Run:
 
     def ran_with(self, ran: Pass, event: ev.Event) -> list[Part]:
         """The leaves that a forward ran, and those of the same model that other forwards of this step ran."""
-        mine = set(leaves(ran.event.region))
-        models = [set(leaves(e.owner | e.new)) for e in self.events_behind("joined", ev.ReplaceSubmodule)]
-        family = set().union(*(model for model in models if model & mine))
-        others = {p for other in self.training_passes(event) for p in leaves(other.event.region)}
-        return sorted(mine | (family & others), key=lambda part: part.serial)
+        mine = leaf_set(ran.event.region)
+        others = set().union(*(leaf_set(other.event.region) for other in self.training_passes(event))) - mine
+        family = set(mine)
+        if others:
+            for joined in self.events_behind("joined", ev.ReplaceSubmodule):
+                model = leaf_set(joined.owner | joined.new)
+                if not (model.isdisjoint(others) or model.isdisjoint(mine)):
+                    family |= model & others
+        return sorted(family, key=lambda part: part.serial)
 
     def trained(self, event: ev.Event, recorded: bool = False) -> dict[Part, Pass]:
         """Every leaf that ran for training, with the pass that ran it last: an inner pass tells more than the outer.
