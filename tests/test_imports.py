@@ -107,8 +107,18 @@ def test_the_static_side_imports_only_what_it_needs_of_the_parser(heavy: str, tm
     assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path).returncode == 0
 
 
-def test_a_file_with_nothing_to_check_needs_no_parser(tmp_path: Path) -> None:
-    (tmp_path / "plain.py").write_text("import os\n\n\ndef f(a):\n    return a\n")
+INFERENCE = """
+@torch.no_grad()
+def predict(model, x):
+    model.eval()
+    with torch.no_grad(), torch.inference_mode():
+        return model(x).detach()
+"""
+
+
+@pytest.mark.parametrize("text", ["def f(a):\n    return a\n", INFERENCE], ids=["plain", "inference"])
+def test_a_file_with_nothing_to_check_needs_no_parser(text: str, tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(f"import torch\n\n\n{text}")
     program = (
         "import sys\nfrom freezelint.__main__ import run\n"
         "status = run(['check', '--isolated', '--no-cache', 'plain.py'])\n"
