@@ -553,19 +553,36 @@ def _match(it: Interpreter, node: cst.Match, world: World) -> list[World]:
             nxt: list[World] = []
             for w in open_worlds:
                 known = _matches(it, case.pattern, value, w)
+                key, text = _as_test(it, case.pattern, node.subject, value, w)
+                known = branches.truth(key, w) if known is None else known
                 if known is False:
                     nxt.append(w)
                     continue
                 if known is None:
                     other = w.fork()
-                    key = Sym(("match", value, id(case.pattern)))
-                    branches.assume(it, key, True, case.pattern, w)
-                    branches.assume(it, key, False, case.pattern, other)
+                    for outcome, there in ((True, w), (False, other)):
+                        branches.assume(it, key, outcome, case.pattern, there)
+                        there.assumed[key] = replace(there.assumed[key], text=text)
                     nxt.append(other)
                 done += block(it, case.body.body, [w])
             open_worlds = nxt
         done += open_worlds
     return done
+
+
+def _as_test(
+    it: Interpreter, pattern: cst.MatchPattern, subject: cst.BaseExpression, value: Value, world: World
+) -> tuple[Sym, str]:
+    """The comparison that a case of constants is, and how it would be written; else a test of its own."""
+    patterns = [p.pattern for p in pattern.patterns] if isinstance(pattern, cst.MatchOr) else [pattern]
+    wanted = [evaluate(it, p.value, world)[0][0] for p in patterns if isinstance(p, cst.MatchValue)]
+    asked = source(it, subject)
+    if len(wanted) < len(patterns) or not all(isinstance(w, Const) for w in wanted):
+        return Sym(("match", value, id(pattern))), f"{asked} matches {source(it, pattern)}"
+    if len(wanted) == 1:
+        return Sym(("eq", value, wanted[0])), f"{asked} == {source(it, pattern)}"
+    words = ", ".join(source(it, p) for p in patterns)
+    return Sym(("in", value, Tuple(tuple(wanted)))), f"{asked} in ({words})"
 
 
 def _matches(it: Interpreter, pattern: cst.MatchPattern, value: Value, world: World) -> bool | None:

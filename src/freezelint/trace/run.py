@@ -707,4 +707,13 @@ def name(region: Iterable[Part]) -> str:
 def name_is(region: Iterable[Part], one: str = "is", more: str = "are") -> str:
     """A region with its verb: "`model.fc` is", "4 parts of `model` are"."""
     words = name(region)
-    return f"{words} {more if words[0].isdigit() or ' and ' in words else one}"
+    return f"{words} {more if _several(words) else one}"
+
+
+def its(region: Iterable[Part]) -> str:
+    """ "its" or "their", as the name of a region asks for."""
+    return "their" if _several(name(region)) else "its"
+
+
+def _several(words: str) -> bool:
+    return words[0].isdigit() or " and " in words

@@ -56,7 +56,7 @@ from collections.abc import Iterator
 from freezelint.trace.check import WARNING, rule
 from freezelint.trace.events import Backward, Event, LoadWeights, SetMode, SetRequiresGrad, Step
 from freezelint.trace.regions import Part, leaves
-from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name_is
+from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, its, name_is
 from freezelint.trace.state import Pass
 from freezelint.trace.tri import NO, YES
 
@@ -79,16 +79,16 @@ def check(run: Run, event: Backward | Step | LoadWeights) -> Iterator[Fault | Ex
         if switched is not None and switched.by == "train":
             yield Fault(
                 switched.site,
-                f"{name_is(region)} {still}, but its BatchNorm layers are put in train mode here: their running"
-                " statistics still change",
+                f"{name_is(region)} {still}, but {its(region)} BatchNorm layers are put in train mode here: their"
+                " running statistics still change",
                 (*before, forward),
                 about=first,
             )
         else:
             yield Fault(
                 first,
-                f"{name_is(region)} {still}, but its BatchNorm layers stay in train mode: their running statistics"
-                " still change",
+                f"{name_is(region)} {still}, but {its(region)} BatchNorm layers stay in train mode: their running"
+                " statistics still change",
                 (forward,) if froze else (),
                 about=first,
             )
