@@ -82,6 +82,8 @@ def check(run: Run, event: Step | BuildOptimizer | AddParamGroup) -> Iterator[Fa
     # Made here and never given weights: nobody leaves that as it is on purpose.
     loose = [p for p in loose if (run.weights(p) == "random" or p.is_bare) and not run.loads(p)]
     loose = [p for p in loose if p.count and not p.may_be_empty]
+    # What had its gradients before this optimizer was there, had them for something else: an attribution, a norm.
+    loose = [p for p in loose if (got := run.fact("gradient", p)) is not None and got.at > optimizer.at]
     loose = [part for part in loose if not run.replaces(part, since=optimizer)]
     if not held or run.larger(loose, held):
         return
