@@ -249,7 +249,20 @@ def choose(
         if known:
             return done
         rest.assumed[test] = Assumption(False, text, False, it.place(node))
+    rest.assumed[Sym(("eq", key, Const(last)))] = Assumption(
+        True, f"{source_of(it, node)} == {last!r}", True, it.place(node)
+    )
     return [*done, (Const(last), rest)]
+
+
+def known_word(value: Value, world: World) -> Const | None:
+    """The string that an unknown was found to be in this world, None when it may be any."""
+    for other, assumption in world.assumed.items():
+        key = other.key if isinstance(other, Sym) else None
+        if assumption.truth and isinstance(key, tuple) and key[0] == "eq" and key[1] == value:
+            if isinstance(key[2], Const) and isinstance(key[2].value, str):
+                return key[2]
+    return None
 
 
 def source_of(it: Interpreter, node: cst.CSTNode) -> str:

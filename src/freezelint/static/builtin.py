@@ -476,6 +476,8 @@ def _len(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     from freezelint.static import evaluate, loops
 
     value = args.get(0)
+    if isinstance(value, Const) and isinstance(value.value, (str, tuple)):
+        return [(Const(len(value.value)), world)]
     if isinstance(value, Elem):
         return [(Elem(value.loop, "derived"), world)]
     if isinstance(value, Params) and branches.truth(value, world) is False:

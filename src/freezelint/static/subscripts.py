@@ -7,7 +7,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import indexed
+from freezelint.static import branches, indexed
 from freezelint.static.interpreter import Interpreter, settle
 from freezelint.static.values import (
     NONE,
@@ -160,6 +160,8 @@ def sliced(
     text = "[" + ":".join("" if b is None else str(b) for b in bounds[:2]) + "]"
     if isinstance(owner, Tensor):
         return _part(owner, world)
+    if isinstance(owner, Sym) and (word := branches.known_word(owner, world)) is not None:
+        owner = word
     if isinstance(owner, Modules):
         if known and bounds[2] is None and owner.start is None and owner.stop is None:
             return replace(owner, start=bounds[0], stop=bounds[1])
