@@ -17,15 +17,8 @@ pytest.importorskip("pygls")
 from lsprotocol import types as lsp
 from pygls.lsp.client import BaseLanguageClient
 
-MODEL = """\
-import torch
+from two_files import MODEL
 
-
-def build():
-    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
-    net[0].weight.require_grad = False
-    return net
-"""
 TRAIN = """\
 import torch
 from model import build

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import libcst as cst
 
 from freezelint.knowledge import OWN_EXAMPLES, look_up
-from freezelint.knowledge.zoo import names as architectures
+from freezelint.knowledge.usual import stands_for
 from freezelint.static.choices import Choices
 from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place, dotted
 from freezelint.static.values import (
@@ -462,8 +461,7 @@ class Interpreter:
         if value is None:
             if name in BUILTINS:
                 return Lib(f"builtins.{name}")
-            # Snippets and `from helpers import *` use these without an import in view; nobody calls anything else so.
-            usual = _usual(name, imported=bool(module.stars)) if name not in module.bound else ""
+            usual = stands_for(name, starred=bool(module.stars)) if name not in module.bound else ""
             value = Lib(usual) if usual else Sym(("name", module.path, name), name)
         return value
 
@@ -650,29 +648,7 @@ def _member(it: Interpreter, member: _Member, world: World) -> Value:
 
 
 _STARRED = ("torch", "torch.nn", "torch.optim", "torchvision.models")
-USUAL = {"torch": "torch", "nn": "torch.nn", "optim": "torch.optim", "torchvision": "torchvision"}
-USUAL_MODULES = {"F": "torch.nn.functional", "models": "torchvision.models", "timm": "timm", "pl": "pytorch_lightning"}
-USUAL_HOMES = ("torch.optim", "peft", "trl", "transformers", "collections", "torch.utils.data")
-_TRANSFORMERS = re.compile(
-    r"(?:Auto|Bert|Roberta|DistilBert|GPT2|Llama|Mistral|T5|Bart|ViT)(?:Model|For[A-Z]|LMHead)\w*"
-)
 BUILTINS = frozenset(dir(__import__("builtins")))
-
-
-@lru_cache(maxsize=4096)
-def _usual(name: str, imported: bool) -> str:
-    """What a name stands for that nothing binds, "" when that is anybody's guess. `imported`: something may be imported
-    under any name. Snippets leave their imports out, and these names are nobody's own."""
-    if name in USUAL or imported:
-        return USUAL.get(name, "")
-    if name in USUAL_MODULES:
-        return USUAL_MODULES[name]
-    if name in architectures("torchvision"):
-        return f"torchvision.models.{name}"
-    if _TRANSFORMERS.match(name):
-        return f"transformers.{name}"
-    homes = [home for home in USUAL_HOMES if name[:1].isupper() or "_" in name if look_up(f"{home}.{name}")]
-    return f"{homes[0]}.{name}" if len(homes) == 1 else ""
 
 
 def _taken_from(key: Any) -> tuple[Any, str]:
