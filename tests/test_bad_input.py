@@ -71,6 +71,18 @@ def test_python_2(capsys: pytest.CaptureFixture[str], sign: str, text: str) -> N
 
 
 @pytest.mark.parametrize(
+    "text", ["{% if torch %}\nimport torch\n{% endif %}\n", "{{ a }}: = 1\n", "class {{name}}(:\n"]
+)
+def test_a_template_is_no_error(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    folder = Path("{{cookiecutter.name}}")
+    folder.mkdir()
+    (folder / "train.py").write_text(SIGN + text)
+    status, [finding] = check(capsys)
+    assert status == 1  # for the good file beside it
+    assert (finding["severity"], finding["rule"]) == ("info", "read-error") and "template" in finding["message"]
+
+
+@pytest.mark.parametrize(
     "name, data, line, part",
     [
         ("latin.py", b"x = 1\ny = '\xe9'\n", 2, "is not valid UTF-8 on line 2"),

@@ -133,7 +133,7 @@ def _one(
     try:
         module = modules.add(source, Path(source.path).resolve())
     except cst.ParserSyntaxError as error:
-        done.findings.append(_unparsed(source, error))
+        done.findings.append(_template(source) or _unparsed(source, error))
         return done
     except RecursionError:
         done.findings.append(_notice(SYNTAX_ERROR, source, 1, 1, "nested too deeply to be read"))
@@ -143,7 +143,7 @@ def _one(
         done.findings.append(replace(_notice(READ_ERROR, source, 1, 1, why), severity=Severity.INFO))
         return done
     if module.recovered:
-        done.findings.append(_partly(source, module.recovered))
+        done.findings.append(_template(source) or _partly(source, module.recovered))
     if not relevant and not leads_somewhere(modules, module):
         return done
     it = Interpreter(modules, rules.values(), trace)
@@ -203,6 +203,14 @@ def leads_somewhere(modules: Modules, module: Module) -> bool:
             if isinstance(what, tuple) and any(modules.matters(file) for file in modules.files(module, *what)):
                 return True
     return False
+
+
+def _template(source: Source) -> Finding | None:
+    """The note that a file is no program yet, as its name says: `{{cookiecutter.name}}/train.py`."""
+    if "{{" not in source.path:
+        return None
+    why = "is read as far as it is Python: its name has placeholders, so that it is a template"
+    return replace(_notice(READ_ERROR, source, 1, 1, why), severity=Severity.INFO)
 
 
 def _unparsed(source: Source, error: cst.ParserSyntaxError) -> Finding:
