@@ -104,7 +104,9 @@ def _first(node: ast.stmt) -> int:
 def _whole_lines(block: Block, lines: Lines) -> list[ast.stmt]:
     """The statements of a block that share no line with another."""
     indent = {line[: len(line) - len(line.lstrip())] for line in (lines[_first(s) - 1][0] for s in block)}
-    alone = [s for s in block if lines[_first(s) - 1][0][: s.col_offset].strip() in ("", "@")]
+    # An `elif` is the one statement of its block, and has no line of its own: a line before it would end the `if`.
+    own = [s for s in block if not lines[_first(s) - 1][0].lstrip().startswith("elif")]
+    alone = [s for s in own if lines[_first(s) - 1][0][: s.col_offset].strip() in ("", "@")]
     ends = Counter(line for s in block for line in {_first(s), s.end_lineno})
     return [s for s in alone if len(indent) == 1 and ends[_first(s)] == ends[s.end_lineno or 0] == 1]
 

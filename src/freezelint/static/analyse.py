@@ -155,13 +155,27 @@ def _one(
         done.findings.append(_internal(source, error))
     if whole and it.trains:
         _otherwise(it, module, lambda: Interpreter(modules, rules.values(), trace))
-    seen = (one for one in it.found if not _excused(one, it.excused))
+    seen = [one for one in it.found if not _excused(one, it.excused)]
     done.findings += conclude(seen, it.reached, it.endings, mend)
+    for fit in dict.fromkeys(it.supposed.values()):
+        _set_apart(done, fit, seen, it.supposed)
     done.excused = {(slug, _site(place)[0]) for slug, place in it.excused if isinstance(place, Place)}
     done.made = it.made
     if whole and not it.trains and ".eval()" in source.text:
         _suppose(done, module, Interpreter(modules, rules.values(), trace), mend)
     return done
+
+
+def _set_apart(done: Checked, fit: tuple[str, str], seen: list[Found], supposed: Mapping[int, object]) -> None:
+    """Keep what was only seen where a class was supposed to be trained by a trainer without callbacks."""
+    places: dict[bool, set[tuple[str, Site]]] = {True: set(), False: set()}
+    for one in seen:
+        places[supposed.get(one.entry) == fit].add((one.rule.slug, _site(one.fault.site)[0]))
+    only = places[True] - places[False]
+    apart = [finding for finding in done.findings if (finding.rule, finding.site) in only]
+    if apart:
+        done.alone[fit] = apart
+        done.findings = [finding for finding in done.findings if (finding.rule, finding.site) not in only]
 
 
 def _otherwise(it: Interpreter, module: Module, anew: Callable[[], Interpreter]) -> None:

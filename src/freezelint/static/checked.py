@@ -16,8 +16,9 @@ class Checked:
     path: str
     findings: list[Finding] = field(default_factory=list)
     excused: set[tuple[str, Site]] = field(default_factory=set)  # what looks like a fault, and is none: rule, place
-    made: set[tuple[str, str]] = field(default_factory=set)  # classes it makes an instance of, by file and name
-    alone: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)  # true of a class that nobody makes
+    made: set[tuple[str, str]] = field(default_factory=set)  # classes it makes an instance of, by file and name, and
+    # `Net.fit` for one that it has a trainer with callbacks run
+    alone: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)  # true of what nobody makes
     asked: Asked = field(default_factory=Asked)
 
 

@@ -223,6 +223,7 @@ def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str
                 continue
             record = after.heap.get(owner.serial)
             if isinstance(record, Instance) and classes.is_lightning(it, cls, after):
+                it.supposed[it.entry] = lifecycles.fit_of(cls)
                 done += lifecycles.lightning(it, owner, cls.node, after)
                 continue
             done.append(after)

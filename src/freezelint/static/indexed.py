@@ -26,14 +26,20 @@ def over(it: Interpreter, node: cst.For, world: World) -> tuple[Value, int] | No
     for indexed in taken:
         layers = _layers(it, indexed, world)
         if layers is not None:
-            text = it.scope.module.code(node.iter)
-            all_of = [f"range(len({dotted(one)}))" for one in taken]
-            whole = text in all_of or not _alters(it.scope.module.code(node.body))
+            length = _length(node.iter)  # type: ignore[arg-type]
+            whole = any(length == dotted(one) for one in taken) or not _alters(it.scope.module.code(node.body))
             loop = serial()
-            it.stretches[loop] = "" if whole else f"[{text}]"
+            it.stretches[loop] = "" if whole else f"[{it.scope.module.code(node.iter)}]"
             world.elements[loop] = _reached(it, layers, loop)
             return Elem(loop, "index"), loop
     return None
+
+
+def _length(counted: cst.Call) -> str:
+    """The layers whose number `range(len(layers))` counts to, "" for any other bound."""
+    of = counted.args[0].value if len(counted.args) == 1 else None
+    measures = isinstance(of, cst.Call) and dotted(of.func) == "len" and len(of.args) == 1
+    return dotted(of.args[0].value) if measures else ""  # type: ignore[union-attr]
 
 
 def element(it: Interpreter, owner: Obj | Ref, key: Elem, world: World) -> Elem | None:

@@ -52,8 +52,8 @@ def _is_switch(it: Interpreter, name: str) -> bool:
     if any(p.name.value == name for p in (*function.node.params.params, *function.node.params.kwonly_params)):
         return False
     text = function.module.code(function.node.body)
-    written = re.findall(rf"(?<![.\w]){name}[ \t]*=(?!=)[ \t]*([^\n]*)", text)
-    return bool(written) and all(re.fullmatch(r"(True|False)[ \t]*(#.*)?", value) for value in written)
+    written = re.findall(rf"(?<![.\w]){name}[ \t]*(?::[ \t]*bool[ \t]*)?=(?!=)[ \t]*([^\n]*)", text)
+    return bool(written) and all(re.fullmatch(r"\(*(True|False)\)*[ \t]*(#.*)?", value) for value in written)
 
 
 def _rebinds(it: Interpreter, function: FunctionInfo, name: str) -> bool:

@@ -111,7 +111,8 @@ class Interpreter:
     # Parts and backwards where a gradient went in some world, and what an optimizer held in one, with its place.
     reached: set[Any] = field(default_factory=set)
     called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
-    made: set[tuple[str, str]] = field(default_factory=set)  # classes of the project, by file and name
+    made: set[tuple[str, str]] = field(default_factory=set)  # classes of the project, by file and name, and `Net.fit`
+    supposed: dict[int, tuple[str, str]] = field(default_factory=dict)  # entries that suppose a `Net.fit` of their own
     trains: bool = False  # a backward was seen
     bare: dict[int, bool] = field(default_factory=dict)  # `x.eval` as a statement: whether x may be a module
     symbolic: dict[Any, int] = field(default_factory=dict)
@@ -508,9 +509,9 @@ class Interpreter:
         """
         from freezelint.static import execute
 
-        steps = list(_flagging(module, name))
+        steps = _flagging(module, name)
         if not steps:
-            return True
+            return steps is not None
         before, self.scope = self.scope, Scope(module)
         try:
             after = execute.block(self, steps, [world.fork()])
@@ -668,24 +669,37 @@ def _taken_from(key: Any) -> tuple[Any, str]:
 _FLAGS = re.compile(r"requires_grad|freeze", re.IGNORECASE)
 
 
-def _flagging(module: Module, name: str) -> Iterator[cst.CSTNode]:
-    """The statements of the top level that change a variable from when it is bound, if any of them is on flags."""
+def _flagging(module: Module, name: str) -> list[cst.CSTNode] | None:
+    """The statements of the top level that change a variable from when it is bound, if any of them is on flags; None
+    when one that makes it trains it as well: who meets it in the middle of that, and how, is not known."""
     if not _FLAGS.search(module.text):
-        return
+        return []
     word = re.compile(rf"(?<![\w.]){re.escape(name)}\b")
-    own = [
+    own: list[cst.CSTNode] = [
         node
-        for node in module.tree.body
+        for node in _top(module.tree.body)
         if isinstance(node, (cst.SimpleStatementLine, cst.For, cst.If, cst.With)) and word.search(module.code(node))
     ]
     starts = [at for at, node in enumerate(own) if _assigns(node, name)]
     later = [node for node in own[starts[-1] + 1 if starts else 0 :] if not _assigns(node)]
-    later = [node for node in later if not _TRAINS.search(module.code(node))]
-    if any(_FLAGS.search(module.code(node)) for node in later):
-        yield from later
+    programs = [code for node in later if _PROGRAM.search(code := module.code(node))]
+    if any(_FLAGS.search(code) and re.search(rf"(?<![\w.]){re.escape(name)}[ \t]*=(?!=)", code) for code in programs):
+        return None
+    later = [node for node in later if not _PROGRAM.search(module.code(node))]
+    return later if any(_FLAGS.search(module.code(node)) for node in later) else []
 
 
-_TRAINS = re.compile(r"\.(backward|step|fit)\(|__name__")
+_PROGRAM = re.compile(r"\.(backward|step|fit)\(|^if\b.*__name__.*__main__")
+
+
+def _top(body: Iterable[cst.CSTNode]) -> Iterator[cst.CSTNode]:
+    """The statements of the top level; a function below an `if` is only there with what else stands below it."""
+    for node in body:
+        below = node.body.body if isinstance(node, cst.If) and node.orelse is None else ()
+        if any(isinstance(inner, (cst.FunctionDef, cst.ClassDef)) for inner in below):
+            yield from _top(below)
+        else:
+            yield node
 
 
 def _assigns(node: cst.CSTNode, name: str = "") -> bool:

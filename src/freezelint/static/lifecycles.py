@@ -46,6 +46,12 @@ def method(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Call, w
     return None
 
 
+def fit_of(cls: ClassInfo) -> tuple[str, str]:
+    """What stands for a class as a trainer with callbacks of its own runs it, among the classes that are made."""
+    file, name = cls.key
+    return file, f"{name}.fit"
+
+
 def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trainer: Obj | None = None) -> list[World]:
     """`Trainer.fit(module)` as LightningModule sees it, with automatic optimization, and the trainer's callbacks."""
     from freezelint.static import trainers

@@ -12,6 +12,7 @@ from freezelint.knowledge.rows import AdapterRow, Arg, CheckpointingRow, Trainer
 from freezelint.static import adapters, branches, calls, classes, evaluate, forward, modes
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.modules import ClassInfo
 from freezelint.static.values import Cls, Const, Func, Instance, Items, Obj, Opt, Sym, Tensor, Tuple, Value
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
@@ -64,6 +65,9 @@ def method(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, w
         module = args.get(0, "model")
         found = world.heap.get(module.serial) if isinstance(module, Obj) else None
         if isinstance(found, Instance) and found.cls is not None and isinstance(module, Obj):
+            if _given(owner, world):
+                entries = classes.order(it, found.cls, world)
+                it.made |= {lifecycles.fit_of(entry) for entry in entries if isinstance(entry, ClassInfo)}
             return [(Sym(("fit", id(node))), after) for after in lifecycles.lightning(it, module, node, world, owner)]
     if row.lifecycle == "transformers" and name == "get_train_dataloader":
         return [(Sym(("fresh", serial()), "dataloader"), world)]
