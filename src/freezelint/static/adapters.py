@@ -11,6 +11,7 @@ from freezelint.knowledge.peft import HEADS_OF_TASK, MORE_TRAINS
 from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, FreezeRow, RecordRow, ThawRow
 from freezelint.static import branches, calls, forward
 from freezelint.static.calls import Args
+from freezelint.static.evaluate import strings
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import (
     NONE,
@@ -31,7 +32,8 @@ from freezelint.static.values import (
 )
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Layer, Part, Test
+from freezelint.trace.regions import Layer, Part, Test, leaves
+from freezelint.trace.state import Pass, find
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 MORE = "**"  # the attribute that says that settings came from an unknown dictionary
@@ -140,8 +142,6 @@ def _is_lora(config: Value | None, world: World) -> bool:
 
 def _targets(config: Value | None, world: World) -> tuple[tuple[str, str], ...]:
     """The layers that the adapter is hung in: all, where that is not said in so many words."""
-    from freezelint.static.evaluate import strings
-
     value = setting(config, "target_modules", world)
     words = strings(value, world) if value is not None and not isinstance(value, Const) else None
     return (("target_modules", ",".join(words) if words else "" if value in (None, NONE) else "*"),)
@@ -149,8 +149,6 @@ def _targets(config: Value | None, world: World) -> tuple[tuple[str, str], ...]:
 
 def spared(config: Value | None, world: World) -> tuple[str, ...] | None:
     """The modules that stay trainable beside the adapter; None when that is not known."""
-    from freezelint.static.evaluate import strings
-
     for name, harmless in MORE_TRAINS.items():
         value = setting(config, name, world)
         if name != "bias" and value is not None and not (isinstance(value, Const) and value.value in harmless):
@@ -352,9 +350,6 @@ def _of_batch(value: object) -> bool:
 
 
 def _all_frozen(ran: object) -> bool:
-    from freezelint.trace.regions import leaves
-    from freezelint.trace.state import Pass, find
-
     assert isinstance(ran, Pass)
     return all(
         leaf.has("params") is NO or ((fact := find(ran.grad, leaf)) is not None and fact.value is NO)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import libcst as cst
 
 from freezelint.knowledge.zoo import names as architectures
-from freezelint.static import branches
+from freezelint.static import branches, calls, classes
+from freezelint.static.evaluate import fresh, source
 from freezelint.static.interpreter import Interpreter, Outcomes, settle
 from freezelint.static.values import (
     ON_WRAPPER,
@@ -33,7 +34,7 @@ from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
 from freezelint.trace.regions import Region, Test, View, leaves
 from freezelint.trace.run import Run
-from freezelint.trace.tri import UNSURE, YES
+from freezelint.trace.tri import NO, UNSURE, YES
 
 MODULE_METHODS = frozenset(
     {
@@ -215,8 +216,6 @@ TENSOR_METHODS = frozenset(
 
 def get(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: World) -> Outcomes:
     """`owner.name`."""
-    from freezelint.static import classes
-
     if name == "training" and isinstance(owner, (Obj, Sym)) and owner != it.scope.owner:
         known = _mode_of(it, owner, world)
         if known is not None:
@@ -250,8 +249,6 @@ def _mode_of(it: Interpreter, owner: Obj | Sym, world: World) -> bool | None:
 
 
 def _of_instance(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, world: World) -> Outcomes:
-    from freezelint.static import classes
-
     record = world.heap.get(owner.serial)
     if not isinstance(record, Instance):
         return [(Sym(("attr", owner, name), name), world)]
@@ -304,15 +301,11 @@ def _of_module(it: Interpreter, owner: Obj, record: Instance, name: str, path: s
 
 
 def _of_value(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: World) -> Value:
-    from freezelint.static import calls
-
     if isinstance(owner, Elem):
         return _of_element(it, owner, name, world)
     if isinstance(owner, Params) and owner.single:
         if name == "requires_grad":
-            from freezelint.static.evaluate import flag_of
-
-            flag = flag_of(it, owner.region, world)
+            flag = _flag_of(owner.region, world)
             # Of the layers that a loop goes over, some are frozen and some are not.
             return Cond(owner.loop, "flag") if owner.loop is not None and not isinstance(flag, Const) else flag
         return Copy(owner.members, ".data") if name == "data" else Method(owner, name)
@@ -379,8 +372,6 @@ def missing(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: 
         return False
     _, head_name, kind = head_of(record, world)
     if head_name:
-        from freezelint.static.evaluate import source
-
         it.emit(
             world,
             ev.MissingAttribute(
@@ -408,3 +399,13 @@ def head_of(record: Instance, world: World) -> tuple[Region, str, str]:
 def architecture_like(word: str) -> bool:
     """Whether a word is an architecture's name or the beginning of one."""
     return len(word) > 2 and any(name.startswith(word.lower()) for name in architectures("torchvision"))
+
+
+def _flag_of(region: Region, world: World) -> Value:
+    """`p.requires_grad` of one parameter."""
+    flags = {Run(world.state).flag(leaf) for part in region for leaf in part.leaves()}
+    if len(flags) == 1:
+        flag = next(iter(flags))
+        if flag.value != "unsure":
+            return Const(flag is not NO)
+    return fresh("requires_grad")

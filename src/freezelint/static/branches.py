@@ -16,6 +16,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import counting, matching
+from freezelint.static.evaluate import evaluate, source
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import (
     NONE,
@@ -203,8 +204,6 @@ def negated(value: Value, world: World) -> Value:
 
 def assume(it: Interpreter, value: Value, outcome: bool, node: cst.CSTNode, world: World) -> None:
     """Remember how a test was decided."""
-    from freezelint.static.evaluate import source
-
     text, shown = source(it, node), outcome
     while isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] == "not":
         value, outcome = value.key[1], not outcome
@@ -267,15 +266,11 @@ def known_word(value: Value, world: World) -> Const | None:
 
 def source_of(it: Interpreter, node: cst.CSTNode) -> str:
     """The source of a node on one line."""
-    from freezelint.static.evaluate import source
-
     return source(it, node)
 
 
 def split(it: Interpreter, node: cst.BaseExpression, world: World) -> list[Case]:
     """The outcomes of a test."""
-    from freezelint.static.evaluate import evaluate
-
     if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
         return [case.swapped() for case in split(it, node.expression, world)]
     if isinstance(node, cst.BooleanOperation):
@@ -292,8 +287,6 @@ def split(it: Interpreter, node: cst.BaseExpression, world: World) -> list[Case]
 
 def _tell_literal(it: Interpreter, node: cst.BooleanOperation, world: World) -> None:
     """Tell the rules of `if "layer4" or "fc" in name`, which is true of every name."""
-    from freezelint.static.evaluate import evaluate
-
     test = node.right
     if not isinstance(node.left, cst.SimpleString) or not node.left.evaluated_value:
         return
@@ -339,7 +332,7 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
     if known is not None:
         return [Case(world, known)]
     if isinstance(value, Elem):
-        from freezelint.static.evaluate import opaque
+        from freezelint.static.comparisons import opaque
 
         value = opaque(it, value, node)
     if isinstance(value, Cond):

@@ -8,9 +8,10 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import attributes, branches, calls, loops
+from freezelint.static import attributes, branches, calls, classes, comparisons, evaluate, library, loops, writing
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.subscripts import some
 from freezelint.static.values import (
     NONE,
     Cls,
@@ -58,8 +59,6 @@ def call(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -
 
 def _items(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World) -> Items | None:
     """What iterating a value yields, as far as it is known."""
-    from freezelint.static import evaluate, loops
-
     if value is None:
         return Items()
     if isinstance(value, Params):
@@ -89,8 +88,6 @@ def _consumed(it: Interpreter, value: Sym, node: cst.CSTNode, world: World) -> N
 
 
 def _list(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import evaluate
-
     value = args.get(0)
     if isinstance(value, (Modules, Ids)):
         return [(value, world)]
@@ -136,8 +133,6 @@ def _tuple(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcome
 
 
 def _filter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import evaluate, loops
-
     func, value = args.get(0), args.get(1)
     if isinstance(value, Ref):
         record = world.heap.get(value.serial)
@@ -184,8 +179,6 @@ def _filter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcom
 
 
 def _map(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import evaluate, loops
-
     func, value = args.get(0), args.get(1)
     if isinstance(value, Params) and isinstance(func, Lib) and func.name == "builtins.id":
         loops.use(it, value, "map(id, ...)", node, world)
@@ -214,8 +207,6 @@ def _map(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
 
 
 def _enumerate(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import evaluate, loops
-
     value = args.get(0)
     start = args.get(1, "start")
     first = start.value if isinstance(start, Const) and isinstance(start.value, int) else 0
@@ -234,8 +225,6 @@ def _of_params(value: Value | None, world: World) -> bool:
 
 
 def _zip(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import evaluate, loops
-
     modules = next((v for v in args.pos if isinstance(v, Modules) and v.how == "modules"), None)
     params = next((v for v in args.pos if isinstance(v, Params) and not v.single), None)
     if len(args.pos) == 2 and modules is not None and params is not None:
@@ -252,17 +241,15 @@ def _zip(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
 
 
 def _isinstance(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import classes, evaluate
-
     value, kinds = args.get(0), args.get(1)
     if isinstance(value, Elem) and value.what == "module" and kinds is not None:
         names = calls.layer_kinds(it, kinds, world)
         text = evaluate.source(it, node)
         if names is not None:
             return [(Cond(value.loop, "test", test=Test("layer", names, text)), world)]
-        return [(evaluate.opaque(it, value, node), world)]
+        return [(comparisons.opaque(it, value, node), world)]
     if isinstance(value, Elem):
-        return [(evaluate.opaque(it, value, node), world)]
+        return [(comparisons.opaque(it, value, node), world)]
     if isinstance(value, Obj) and kinds is not None:
         record = world.heap.get(value.serial)
         if isinstance(record, Instance):
@@ -312,8 +299,6 @@ def _type(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
 
 
 def _getattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import attributes
-
     owner, name = args.get(0), args.get(1)
     if owner is not None and isinstance(name, Const) and isinstance(name.value, str) and name.value.isidentifier():
         return attributes.get(it, owner, name.value, node, world)
@@ -332,8 +317,6 @@ def _getattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
 
 
 def _setattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import writing
-
     owner, name, value = args.get(0), args.get(1), args.get(2)
     if owner is not None and value is not None and isinstance(name, Const) and isinstance(name.value, str):
         writing.put(it, owner, name.value, value, node, world)
@@ -343,13 +326,11 @@ def _setattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
 
 
 def _hasattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import classes, evaluate
-
     owner, name = args.get(0), args.get(1)
     if isinstance(owner, Elem):
         if owner.what == "module" and isinstance(name, Const) and name.value in attributes.PARAMETER_NAMES:
             return [(Const(True), world)]  # what has none is not meant by what follows
-        return [(evaluate.opaque(it, owner, node), world)]
+        return [(comparisons.opaque(it, owner, node), world)]
     record = world.heap.get(owner.serial) if isinstance(owner, Obj) else None
     if isinstance(record, Instance) and isinstance(name, Const) and not record.symbolic:
         path = f"{owner.path}.{name.value}" if isinstance(owner, Obj) and owner.path else str(name.value)
@@ -393,15 +374,13 @@ def _sum(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
 
 
 def _any(it: Interpreter, args: Args, node: cst.Call, world: World, every: bool = False) -> Outcomes:
-    from freezelint.static import evaluate
-
     value = args.get(0)
     if isinstance(value, Cond):
         return [(value, world)]
     if isinstance(value, Sym) and value.kind == "map":
         _consumed(it, value, node, world)
     if isinstance(value, Ref) and isinstance(record := world.heap.get(value.serial), Items) and record.items:
-        asked = [evaluate.opaque(it, i, node) if isinstance(i, Elem) else i for i in record.items]
+        asked = [comparisons.opaque(it, i, node) if isinstance(i, Elem) else i for i in record.items]
         conds = [i for i in asked if isinstance(i, Cond)]
         if len(conds) == len(record.items) and len({c.loop for c in conds}) == 1:
             if len(conds) == 1 and conds[0].test is not None and conds[0].test.kind == "opaque":
@@ -473,8 +452,6 @@ def _dict(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
 
 
 def _len(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import evaluate, loops
-
     value = args.get(0)
     if isinstance(value, Const) and isinstance(value.value, (str, tuple)):
         return [(Const(len(value.value)), world)]
@@ -500,8 +477,6 @@ def _id(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
 
 
 def _next(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static.subscripts import some
-
     value = args.get(0)
     if isinstance(value, Params):
         return [(some(replace(value, iterator=None), "next()"), world)]
@@ -520,8 +495,6 @@ def _same(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
 
 
 def _chain(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import evaluate
-
     items: list[Value] = []
     more = args.more
     for value in args.pos:
@@ -554,8 +527,6 @@ def _chain(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcome
 
 
 def _chain_from(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import evaluate
-
     known = evaluate.items_of(args.pos[0], world) if args.pos else None
     return _chain(it, Args(list(known.items) if known else [], {}, known is None or known.more), node, world)
 
@@ -572,14 +543,12 @@ def _exit(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
 
 
 def _match(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import evaluate
-
     pattern, value = args.get(0), args.get(1)
     if isinstance(value, Elem):
         if value.what == "name" and isinstance(pattern, Const) and isinstance(pattern.value, str):
             regex = pattern.value if not evaluate.source(it, node.func).endswith("match") else f"^(?:{pattern.value})"
             return [(Cond(value.loop, "test", test=Test("regex", (regex,), evaluate.source(it, node))), world)]
-        return [(evaluate.opaque(it, value, node), world)]
+        return [(comparisons.opaque(it, value, node), world)]
     return [(Sym(("call", "re", pattern, value)), world)]
 
 
@@ -588,8 +557,6 @@ def _cut_print(it: Interpreter, args: Args, node: cst.Call, world: World) -> Out
 
 
 def _parameter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import library
-
     return [(library.parameter(it, args, node, world), world)]
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import libcst as cst
 
 from freezelint.knowledge import look_up
-from freezelint.knowledge.rows import Arg, ContainerRow, LayerRow, Row
+from freezelint.knowledge.rows import Arg, ContainerRow, GradModeRow, LayerRow, Row
+from freezelint.static import classes, evaluate, execute, loops, summaries
+from freezelint.static.evaluate import fresh, items_of, new_list
 from freezelint.static.interpreter import CALL_DEPTH, Interpreter, Outcomes, OutOfFuel, Scope
 from freezelint.static.modules import Place
 from freezelint.static.values import (
@@ -74,8 +76,6 @@ class Args:
 
 def arguments(it: Interpreter, nodes: Any, world: World) -> list[tuple[Args, World]]:
     """The arguments of a call, left to right."""
-    from freezelint.static import evaluate, loops
-
     done: list[tuple[Args, World]] = [(Args(), world)]
     for arg in nodes:
         grown: list[tuple[Args, World]] = []
@@ -128,7 +128,7 @@ def call(it: Interpreter, func: Value, args: Args, node: cst.Call, world: World)
         return [(computed(world, tensor_of((func, *deep(args, world)))), world)]
     if isinstance(func, (Cond, Const)) and isinstance(node.func, cst.Attribute):
         if node.func.attr.value == "requires_grad":
-            from freezelint.static.execute import named_not_called
+            from freezelint.static.bare import named_not_called
 
             named_not_called(it, "flag", "call", node, world)
     if isinstance(func, Elem):
@@ -237,8 +237,6 @@ def unknown(
     it: Interpreter, text: str, args: Args, node: cst.CSTNode, world: World, *, escapes: bool = True, kind: str = ""
 ) -> Outcomes:
     """A call of code that is not in view: what it is given is forgotten; tensors in, a tensor out."""
-    from freezelint.static.evaluate import fresh
-
     it.turns += escapes
     if escapes:
         escape(it, args, text, node, world)
@@ -283,8 +281,6 @@ def escape(it: Interpreter, args: Args, by: str, node: cst.CSTNode, world: World
 
 def inline(it: Interpreter, func: Func, args: Args, node: cst.CSTNode, world: World) -> Outcomes:
     """Run a function of the project in place."""
-    from freezelint.static import summaries
-
     info = func.info
     if isinstance(func.bound, Obj) and func.bound.worn:  # a method knows nothing of what its object is wrapped in
         func = replace(func, bound=Obj(func.bound.serial, func.bound.path))
@@ -317,8 +313,6 @@ def inline(it: Interpreter, func: Func, args: Args, node: cst.CSTNode, world: Wo
 
 
 def _run(it: Interpreter, func: Func, positional: list[Value], args: Args, node: cst.CSTNode, world: World) -> Outcomes:
-    from freezelint.static import evaluate, execute
-
     info = func.info
     before = it.scope
     frame = serial()
@@ -383,8 +377,6 @@ def bind(it: Interpreter, func: Func, positional: list[Value], args: Args, world
     for param in params.kwonly_params:
         name = param.name.value
         names[name] = keywords.pop(name) if name in keywords else _default(it, func, param, args.more, world)
-    from freezelint.static.evaluate import new_list
-
     if isinstance(params.star_arg, cst.Param):
         names[params.star_arg.name.value] = new_list(world, positional[len(plain) :], args.more)
     if params.star_kwarg is not None:
@@ -395,8 +387,6 @@ def bind(it: Interpreter, func: Func, positional: list[Value], args: Args, world
 
 
 def _default(it: Interpreter, func: Func, param: cst.Param, more: bool, world: World) -> Value:
-    from freezelint.static import evaluate
-
     name = param.name.value
     if param.default is None or more:
         return Sym(("arg", id(param), serial()), name)
@@ -410,9 +400,6 @@ def _default(it: Interpreter, func: Func, param: cst.Param, more: bool, world: W
 
 def grad_modes(it: Interpreter, info: Any, world: World) -> list[tuple[GradMode, Any]]:
     """The grad modes a function's decorators put it under, with the decorator."""
-    from freezelint.static import evaluate
-    from freezelint.static.modules import Place
-
     if isinstance(info.node, cst.Lambda) or not info.node.decorators:
         return []
     found = []
@@ -432,8 +419,6 @@ def grad_modes(it: Interpreter, info: Any, world: World) -> list[tuple[GradMode,
 
 def grad_mode(row: Row, args: Args, otherwise: Value) -> Value:
     """The grad mode a row makes."""
-    from freezelint.knowledge.rows import GradModeRow
-
     if not isinstance(row, GradModeRow):
         return otherwise
     if row.enabled is not None:
@@ -448,9 +433,6 @@ def grad_mode(row: Row, args: Args, otherwise: Value) -> Value:
 
 def layer_kinds(it: Interpreter, value: Value, world: World) -> tuple[str, ...] | None:
     """The layer class names that `isinstance(m, value)` accepts, None when that is not known."""
-    from freezelint.static import classes
-    from freezelint.static.evaluate import items_of
-
     known = items_of(value, world)
     if known is not None:
         found: list[str] = []

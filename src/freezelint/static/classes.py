@@ -10,6 +10,7 @@ import libcst as cst
 from freezelint.knowledge import canonical, look_up
 from freezelint.knowledge.rows import ContainerRow, LayerRow, ModuleBase, OptimizerRow, SchedulerRow
 from freezelint.static import calls
+from freezelint.static.evaluate import evaluate
 from freezelint.static.interpreter import Interpreter, Outcomes, Scope, settle
 from freezelint.static.modules import ClassInfo, dotted
 from freezelint.static.values import Cls, Func, Instance, Lib, Method, Obj, Super, Sym, Value
@@ -51,8 +52,6 @@ def _base(it: Interpreter, node: cst.BaseExpression, world: World) -> Entry:
         node = node.value
     if not isinstance(node, (cst.Name, cst.Attribute)):
         return None
-    from freezelint.static.evaluate import evaluate
-
     value, _ = evaluate(it, node, world)[0]
     value = settle(it, value, world)
     if isinstance(value, Cls):
@@ -276,8 +275,6 @@ def of_instance(
 
 
 def _value(it: Interpreter, what: Any, where: ClassInfo, name: str, world: World) -> Value:
-    from freezelint.static.evaluate import evaluate
-
     if isinstance(what, cst.ClassDef):
         return Cls(it.cls(where.module, what))
     if isinstance(what, (cst.Assign, cst.AnnAssign)) and what.value is not None:

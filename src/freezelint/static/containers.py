@@ -7,9 +7,10 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import calls
+from freezelint.static import calls, evaluate
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.loops import use
 from freezelint.static.values import (
     NONE,
     Const,
@@ -26,6 +27,7 @@ from freezelint.static.values import (
     Value,
 )
 from freezelint.static.world import World, serial
+from freezelint.static.writing import attach
 
 _TEXT = frozenset(
     {
@@ -73,8 +75,6 @@ def closed(value: Value, world: World) -> Value:
 
 def method(it: Interpreter, owner: Ref | Tuple, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """A method of a list, tuple or dictionary."""
-    from freezelint.static import evaluate
-
     fresh = Sym(("fresh", serial()))
     if isinstance(owner, Tuple):
         return [(fresh, world)]
@@ -82,8 +82,6 @@ def method(it: Interpreter, owner: Ref | Tuple, name: str, args: Args, node: cst
     first = closed(args.pos[0], world) if args.pos else None
     if isinstance(record, Items):
         if name in ("extend", "update") and isinstance(first, Params):
-            from freezelint.static.loops import use
-
             use(it, first, f"{name}()", node, world)
         given = _of_list(it, owner, record, name, first, args, world)
         return [(Nothing(None, evaluate.source(it, node)) if given is NONE else given, world)]
@@ -120,8 +118,6 @@ def method(it: Interpreter, owner: Ref | Tuple, name: str, args: Args, node: cst
 def _of_list(
     it: Interpreter, owner: Ref, record: Items, name: str, first: Value | None, args: Args, world: World
 ) -> Value:
-    from freezelint.static import evaluate
-
     if name in ("append", "add", "appendleft") and first is not None:
         world.heap[owner.serial] = replace(record, items=(*record.items, first))
     elif name in ("extend", "update") and first is not None:
@@ -154,9 +150,6 @@ def _of_list(
 
 def of_modules(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """`append`, `extend`, `values`... of ModuleList, Sequential and ModuleDict."""
-    from freezelint.static import evaluate
-    from freezelint.static.writing import attach
-
     record = world.heap.get(owner.serial)
     if not isinstance(record, Instance):
         return [(NONE, world)]
@@ -186,8 +179,6 @@ def of_modules(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Cal
 
 def of_constant(it: Interpreter, owner: Const, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """A method of a string."""
-    from freezelint.static import evaluate
-
     text: Any = owner.value
     if isinstance(text, str):
         known = [a.value for a in args.pos if isinstance(a, Const)]

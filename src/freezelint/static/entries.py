@@ -9,16 +9,20 @@ from collections.abc import Iterator
 import libcst as cst
 
 from freezelint.static import (
+    bare,
     calls,
     classes,
     definitions,
+    evaluate,
     execute,
+    expressions,
     forward,
     lifecycles,
     losses,
     modes,
     modules,
     overrides,
+    statements,
 )
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import ENTRY_FUEL, LOOP_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
@@ -30,6 +34,10 @@ from freezelint.static.world import Flow, World
 from freezelint.trace import events as ev
 from freezelint.trace.regions import TooFine
 from freezelint.trace.tri import UNSURE, YES, Tri
+
+# Statements hold expressions and expressions functions, so what runs them meets here, where nothing imports it back.
+execute.HANDLERS.update(statements.KINDS)
+evaluate.HANDLERS.update(expressions.KINDS)
 
 UNCALLED_FUEL = 4_000  # for a method that nothing in view calls
 
@@ -73,9 +81,9 @@ def _bare_modes(it: Interpreter, module: Module) -> None:
     if not _BARE.search(module.text):
         return
     it.scope = Scope(module)
-    for node in (node for statement in statements(module) for node in _bare(statement)):
+    for node in (node for statement in _top_level(module) for node in _bare(statement)):
         if it.bare.get(id(node), True):
-            execute.named_not_called(it, "mode", node.attr.value, node, World())
+            bare.named_not_called(it, "mode", node.attr.value, node, World())
 
 
 def _bare(node: cst.CSTNode) -> Iterator[cst.Attribute]:
@@ -166,13 +174,13 @@ def run_program(it: Interpreter, module: Module) -> None:
 
     def start(world: World) -> list[World]:
         world.own(module.path)["__name__"] = Const("__main__")
-        return execute.block(it, statements(module), [world])
+        return execute.block(it, _top_level(module), [world])
 
     loops = is_script(module.text) or trains(module.text)
     _attempt(it, module, start, whole=YES, fuel=ENTRY_FUEL, trains=loops)
 
 
-def statements(module: Module) -> list[cst.CSTNode]:
+def _top_level(module: Module) -> list[cst.CSTNode]:
     """The top level of a module; of a notebook's cells without what stands last in them only to be displayed."""
     body = list(module.tree.body)
     if not module.path.endswith(".ipynb"):

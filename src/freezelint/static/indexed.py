@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import libcst as cst
 
+from freezelint.static import loops
+from freezelint.static.evaluate import evaluate
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import dotted
 from freezelint.static.values import Elem, Instance, Items, Members, Obj, Ref, Value
@@ -54,23 +56,17 @@ def element(it: Interpreter, owner: Obj | Ref, key: Elem, world: World) -> Elem 
 
 def unknown(it: Interpreter, owner: Ref, world: World) -> Obj | None:
     """`layers[i]` of a list of layers, with an index that is not known: any of them."""
-    from freezelint.static import loops
-
     members = _held(it, owner, world)
     return loops.some_of(it, loops.sliced(members, "[i]"), world) if members else None
 
 
 def _reached(it: Interpreter, members: Members, loop: int) -> Members:
     """Of some layers those that a loop counts to."""
-    from freezelint.static import loops
-
     stretch = it.stretches.get(loop, "")
     return loops.sliced(members, stretch) if stretch else members
 
 
 def _layers(it: Interpreter, node: cst.BaseExpression, world: World) -> Members | None:
-    from freezelint.static.evaluate import evaluate
-
     values = [value for value, _ in evaluate(it, node, world.fork())]
     held = (_held(it, value, world) for value in values if isinstance(value, (Obj, Ref)))
     return next((members for members in held if members is not None), None)
@@ -78,8 +74,6 @@ def _layers(it: Interpreter, node: cst.BaseExpression, world: World) -> Members 
 
 def _held(it: Interpreter, owner: Obj | Ref, world: World) -> Members | None:
     """The parameters of the layers in a Sequential, a ModuleList or a plain list of them; None of anything else."""
-    from freezelint.static import loops
-
     record = world.heap.get(owner.serial)
     if isinstance(owner, Ref):
         items = record.items if isinstance(record, Items) and not record.more else ()

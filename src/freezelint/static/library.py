@@ -32,9 +32,11 @@ from freezelint.knowledge.rows import (
     TrainerRow,
     WrapRow,
 )
-from freezelint.static import adapters, branches, builtin, calls, optimizers, zoo
+from freezelint.static import adapters, branches, builtin, calls, evaluate, lifecycles, optimizers, zoo
 from freezelint.static.calls import Args
+from freezelint.static.evaluate import source
 from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.loops import use
 from freezelint.static.values import (
     NONE,
     Const,
@@ -56,7 +58,8 @@ from freezelint.static.values import (
 )
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Layer, Part, Region
+from freezelint.trace.regions import Layer, Part, Region, View
+from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 # What is passed to these cannot change what trains: reports, logs, checks, data.
@@ -166,15 +169,11 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
         case ClipRow():
             given = args.at(row.params)
             if isinstance(given, Params):
-                from freezelint.static.loops import use
-
                 use(it, given, name.rpartition(".")[2], node, world)
                 if not given.unsure:
                     it.emit(world, ev.ClipGradients(site=site, lap=lap, region=given.region))
             return [(Tensor(), world)]
         case TensorRow():
-            from freezelint.static import evaluate
-
             result = tensor_of(calls.inputs(it, args, world))
             unknown = result.loose and not result.uses
             if row.cut and not (row.keeps and isinstance(args.get(0), Tensor)):
@@ -192,16 +191,12 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
             asked = args.kw.get("requires_grad")
             return [(Tensor(loose=asked is not None and not _is_false(asked)), world)]
         case TrainerRow():
-            from freezelint.static import lifecycles
-
             return lifecycles.trainer(it, row, name, args, node, world)
     return calls.unknown(it, name, args, node, world)
 
 
 def _said(it: Interpreter, wanted: tuple[str, ...], args: Args, node: cst.Call) -> tuple[tuple[str, str], ...]:
     """Arguments as source says them; "**" for those that may be among unknown ones."""
-    from freezelint.static.evaluate import source
-
     said = {arg.keyword.value: source(it, arg.value) for arg in node.args if arg.keyword is not None}
     return tuple((name, said[name]) for name in wanted if name in said) + ((("**", ""),) if args.more else ())
 
@@ -262,8 +257,6 @@ def _new(
 
 def parameter(it: Interpreter, args: Args, node: cst.CSTNode, world: World) -> Params:
     """`nn.Parameter(...)`."""
-    from freezelint.trace.regions import View
-
     part = Part("(parameter)", layers={"": Layer("Parameter", ("",))}, names=frozenset({""}))
     it.sources[part] = frozenset(p for value in args.pos[:1] for p in _inside(it, value, world))
     it.emit(world, ev.CreateModule(site=it.place(node), lap=it.lap(world), region=frozenset({part}), kind="Parameter"))
@@ -341,8 +334,6 @@ def copied(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World
         record.kind, record.cls if not module.path else None, part, copies, record.symbolic, record.row
     )
     if part is not None and not record.symbolic and part.layers != {}:
-        from freezelint.trace.run import Run
-
         run = Run(world.state)
         flags = {run.flag(leaf) for leaf in record.part.leaves()}
         modes = {run.mode(leaf) for leaf in record.part.leaves()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from freezelint.knowledge.rows import TrainerRow
-from freezelint.static import calls, classes
+from freezelint.static import calls, classes, trainers
 from freezelint.static.calls import Args
 from freezelint.static.evaluate import new_list
 from freezelint.static.interpreter import Interpreter, Outcomes
@@ -34,8 +34,6 @@ _AFTER_EPOCH = (
 
 def trainer(it: Interpreter, row: TrainerRow, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """A framework's trainer is built; what it will train is remembered."""
-    from freezelint.static import trainers
-
     if row.lifecycle:
         return [(trainers.built(it, row, name, args, node, world), world)]
     return calls.unknown(it, name, args, node, world, escapes=False, kind=name)
@@ -54,8 +52,6 @@ def fit_of(cls: ClassInfo) -> tuple[str, str]:
 
 def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trainer: Obj | None = None) -> list[World]:
     """`Trainer.fit(module)` as LightningModule sees it, with automatic optimization, and the trainer's callbacks."""
-    from freezelint.static import trainers
-
     record = world.heap.get(owner.serial)
     manual = isinstance(record, Instance) and record.attrs.get("automatic_optimization") == Const(False)
     if trainer is None:

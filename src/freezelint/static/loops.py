@@ -8,7 +8,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, indexed, order
+from freezelint.static import branches, calls, evaluate, execute, indexed, order
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.modules import names_in
 from freezelint.static.values import (
@@ -30,9 +30,11 @@ from freezelint.static.values import (
     Tensor,
     Tuple,
     Value,
+    tensor_of,
 )
 from freezelint.static.world import Flow, World, merge, serial
 from freezelint.trace import events as ev
+from freezelint.trace.regions import Part, Test
 
 UNROLLED = 16  # children or items that are taken one by one; longer lists are taken as one element
 LAPS = 2
@@ -40,8 +42,6 @@ LAPS = 2
 
 def body(it: Interpreter, node: cst.For | cst.While, world: World) -> list[World]:
     """Run a `for` loop."""
-    from freezelint.static import evaluate
-
     assert isinstance(node, cst.For)
     done: list[World] = []
     for value, after in evaluate.evaluate(it, node.iter, world):
@@ -76,9 +76,6 @@ def _over(it: Interpreter, node: cst.For, value: Value, world: World) -> list[Wo
 
 def item_of(value: Value | None, key: Any, world: World) -> Value:
     """What one lap over something unknown binds: tensors where it holds any."""
-    from freezelint.static import calls
-    from freezelint.static.values import tensor_of
-
     if isinstance(value, Tensor):
         return value
     if isinstance(value, Sym) and isinstance(value.key, tuple):
@@ -118,11 +115,11 @@ _counters: dict[int, tuple[Any, frozenset[str]]] = {}
 
 
 def _lap(it: Interpreter, node: cst.For, item: Value, world: World) -> list[World]:
-    from freezelint.static import execute
+    from freezelint.static import assignments, execute
 
     if world.flow is not Flow.NORMAL:
         return [world]
-    execute.assign(it, node.target, item, node, world)
+    assignments.assign(it, node.target, item, node, world)
     worlds = execute.block(it, node.body.body, [world])
     for after in worlds:
         if after.flow is Flow.CONTINUE:
@@ -131,7 +128,7 @@ def _lap(it: Interpreter, node: cst.For, item: Value, world: World) -> list[Worl
 
 
 def _laps(it: Interpreter, node: cst.For | cst.While, world: World, over: Value | None) -> list[World]:
-    from freezelint.static import execute
+    from freezelint.static import assignments, execute
 
     worlds = [world]
     outer = world.laps
@@ -149,7 +146,7 @@ def _laps(it: Interpreter, node: cst.For | cst.While, world: World, over: Value 
                     names[counter] = Sym(("counter", id(node), lap, outer, counter, start.value), counter)
             if isinstance(node, cst.For):
                 item = item_of(over, ("item", id(node), lap, outer), w)
-                execute.assign(it, node.target, item, node, w)
+                assignments.assign(it, node.target, item, node, w)
             running.append(w)
         worlds = execute.block(it, node.body.body, running)
         for after in worlds:
@@ -163,8 +160,6 @@ def _laps(it: Interpreter, node: cst.For | cst.While, world: World, over: Value 
 
 def _left(it: Interpreter, node: cst.For | cst.While, worlds: list[World]) -> list[World]:
     """After the loop: `else` runs where it was not broken out of."""
-    from freezelint.static import execute
-
     if node.orelse is not None:
         normal = [w for w in worlds if w.flow is Flow.NORMAL]
         others = [w for w in worlds if w.flow is not Flow.NORMAL]
@@ -370,8 +365,6 @@ def _listed(value: Value, world: World) -> Obj | None:
 
 def sliced(members: Members, text: str) -> Members:
     """Some of these, chosen by position: an unnamed half of each part."""
-    from freezelint.trace.regions import Test
-
     test = Test("opaque", (text,), text)
     return tuple((view, half) for view, part in members for half in part.split(test, view)[0])
 
@@ -419,8 +412,6 @@ def spread(it: Interpreter, value: Value, world: World, node: cst.CSTNode) -> It
 
 def some_of(it: Interpreter, members: Members, world: World) -> Obj:
     """A module made of parts of other models."""
-    from freezelint.trace.regions import Part
-
     number = serial()
     world.heap[number] = Instance("slice", part=Part("(slice)", layers={}), shares=members)
     return Obj(number)
@@ -431,8 +422,6 @@ def some_of(it: Interpreter, members: Members, world: World) -> Obj:
 
 def comprehension(it: Interpreter, node: Any, world: World) -> Outcomes:
     """List, set and generator comprehensions."""
-    from freezelint.static import evaluate
-
     lazy = isinstance(node, cst.GeneratorExp)
     before = dict(it.locals(world))
     done: Outcomes = []
@@ -456,8 +445,6 @@ def _restore(it: Interpreter, clause: cst.CompFor, before: dict[str, Value], wor
 
 
 def _collected(it: Interpreter, items: list[Value], more: bool, lazy: bool, node: cst.CSTNode, world: World) -> Value:
-    from freezelint.static import evaluate
-
     params = [i for i in items if isinstance(i, Params)]
     apart = not lazy and any(p.iterator is not None for p in params)  # a list of generators is no list of parameters
     if items and len(params) == len(items) and not more and not apart:
@@ -484,8 +471,6 @@ def _collected(it: Interpreter, items: list[Value], more: bool, lazy: bool, node
     if len(conds) == len(items) == 1:
         return conds[0]
     if items and all(isinstance(i, Tensor) for i in items):
-        from freezelint.static.values import tensor_of
-
         return evaluate.new_list(world, (tensor_of(items),), True)
     return evaluate.new_list(world, items, more)
 
@@ -493,7 +478,7 @@ def _collected(it: Interpreter, items: list[Value], more: bool, lazy: bool, node
 def _generate(
     it: Interpreter, clause: cst.CompFor, elt: cst.BaseExpression, world: World
 ) -> list[tuple[list[Value], bool, World]]:
-    from freezelint.static import evaluate, execute
+    from freezelint.static import assignments, evaluate
 
     done: list[tuple[list[Value], bool, World]] = []
     for value, after in evaluate.evaluate(it, clause.iter, world):
@@ -503,7 +488,7 @@ def _generate(
             for item in known:
                 nxt = []
                 for got, more, w in rows:
-                    execute.assign(it, clause.target, item, clause, w)
+                    assignments.assign(it, clause.target, item, clause, w)
                     for new, new_more, w2 in _filtered(it, clause, 0, elt, w):
                         nxt.append(([*got, *new], more or new_more, w2))
                 rows = nxt[:8]
@@ -512,14 +497,14 @@ def _generate(
         element = elements(it, value, after, clause.iter)
         if element is not None:
             binding, loop = element
-            execute.assign(it, clause.target, binding, clause, after)
+            assignments.assign(it, clause.target, binding, clause, after)
             everything = after.elements.get(loop, ())
             for got, more, w in _filtered(it, clause, 0, elt, after):
                 done.append(([_closed(v, loop, everything, w) for v in got], more, w))
                 w.elements.pop(loop, None)
             continue
         item = item_of(value, ("item", id(clause)), after)
-        execute.assign(it, clause.target, item, clause, after)
+        assignments.assign(it, clause.target, item, clause, after)
         for got, _, w in _filtered(it, clause, 0, elt, after):
             done.append((got, True, w))
     return done
@@ -528,8 +513,6 @@ def _generate(
 def _filtered(
     it: Interpreter, clause: cst.CompFor, at: int, elt: cst.BaseExpression, world: World
 ) -> list[tuple[list[Value], bool, World]]:
-    from freezelint.static import evaluate
-
     if at == len(clause.ifs):
         if clause.inner_for_in is not None:
             return _generate(it, clause.inner_for_in, elt, world)
@@ -606,8 +589,6 @@ def _closed(value: Value, loop: int, everything: Members, world: World) -> Value
 
 def dict_comprehension(it: Interpreter, node: cst.DictComp, world: World) -> Outcomes:
     """A dictionary comprehension: its values matter only when they are parameters."""
-    from freezelint.static import evaluate
-
     before = dict(it.locals(world))
     done: Outcomes = []
     for items, _, after in _generate(it, node.for_in, node.value, world):

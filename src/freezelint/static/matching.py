@@ -6,6 +6,7 @@ import re
 
 import libcst as cst
 
+from freezelint.static.evaluate import source
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import Members
 from freezelint.static.world import World
@@ -52,8 +53,6 @@ def strays(it: Interpreter, test: Test, members: Members, node: cst.CSTNode) -> 
 
     A number goes on ("layer.1" in "layer.10"), or a child at the top has a name that deeper layers bear, too.
     """
-    from freezelint.static.evaluate import source
-
     names = all_names(members) or likely(it, members)
     return tuple(_of_test(test, names, source(it, node))) if names else ()
 

@@ -17,8 +17,11 @@ from freezelint.static import (
     attributes,
     branches,
     calls,
+    classes,
     containers,
     forward,
+    library,
+    lifecycles,
     loading,
     modes,
     optimizers,
@@ -27,6 +30,7 @@ from freezelint.static import (
 )
 from freezelint.static.attributes import head_of
 from freezelint.static.calls import Args
+from freezelint.static.evaluate import source, strings
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import harmless
 from freezelint.static.subscripts import item
@@ -62,6 +66,7 @@ from freezelint.static.writing import (
     attach,
     flagged,
     names_loss,
+    put,
     rebind,
     set_flag,
     written_into,
@@ -187,8 +192,6 @@ def on_module(
     site, lap = it.place(node), it.lap(world)
     if name in ("parameters", "named_parameters"):
         iterator = serial()
-        from freezelint.static.evaluate import source
-
         it.emit(world, ev.TakeParams(site=site, lap=lap, iterator=iterator, text=source(it, node)))
         members = it.members(owner, world)
         if owner.worn:
@@ -226,8 +229,6 @@ def on_module(
             attach(it, owner, str(args.pos[0].value), child, node, world)
         return [(NONE, world)]
     if name == "register_parameter" and len(args.pos) == 2 and isinstance(args.pos[0], Const):
-        from freezelint.static.writing import put
-
         put(it, owner, str(args.pos[0].value), args.pos[1], node, world)
         return [(NONE, world)]
     if name in ("freeze", "unfreeze") and not args.pos:
@@ -241,8 +242,6 @@ def on_module(
 
 def _freeze(it: Interpreter, owner: Obj, name: str, node: cst.Call, world: World) -> Outcomes:
     """LightningModule.freeze() and unfreeze(): flags and mode; of another library it is not known what they do."""
-    from freezelint.static import classes
-
     record = world.heap.get(owner.serial)
     if isinstance(record, Instance) and record.cls is not None and classes.is_lightning(it, record.cls, world):
         on = name == "unfreeze"
@@ -324,8 +323,6 @@ def _super(it: Interpreter, owner: Super, name: str, args: Args, node: cst.Call,
 
 
 def _on_class(it: Interpreter, owner: Cls, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
-    from freezelint.static import classes
-
     if name in ("from_pretrained", "load_from_checkpoint", "from_config", "_from_config"):
         done: Outcomes = []
         for value, after in classes.create(it, owner.info, Args(more=True), node, world):
@@ -394,8 +391,6 @@ def _on_element(it: Interpreter, owner: Elem, name: str, args: Args, node: cst.C
         return _on_module_element(it, owner, name, args, node, world)
     first = args.get(0)
     if owner.what in ("name", "classname") and name in ("startswith", "endswith", "find", "lower", "strip", "split"):
-        from freezelint.static.evaluate import source, strings
-
         words = strings(first, world) if first is not None else None
         if name in ("startswith", "endswith") and words:
             if owner.what == "name":
@@ -468,8 +463,6 @@ def _on_tensor(it: Interpreter, owner: Tensor, name: str, args: Args, node: cst.
 
 def backward(it: Interpreter, loss: Value, node: cst.Call, world: World) -> None:
     """`loss.backward()`."""
-    from freezelint.static.evaluate import source
-
     text = source(it, node)
     if isinstance(loss, Tensor):
         complete = loss.complete if loss.uses else UNSURE
@@ -531,8 +524,6 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
         return _options(it, owner, name, args, world)
     known = owner in it.symbolic or _is_child(it, owner)
     if name in ("startswith", "endswith") and len(args.pos) == 1:
-        from freezelint.static.evaluate import strings
-
         words = strings(args.pos[0], world)
         if words is not None:
             return [(Sym((name, owner, words)), world)]
@@ -592,14 +583,10 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
     if name == "setup" and args.pos:
         return [(Tuple(tuple(args.pos)) if len(args.pos) > 1 else args.pos[0], world)]
     if name in ("clip_grad_norm_", "clip_grad_value_") and args.pos and isinstance(args.pos[0], Params):
-        from freezelint.static import library  # accelerate and its kin hand it on to torch
-
         return library.call(it, f"torch.nn.utils.{name}", args, node, world)
     if name in _ONLY_USES and args.pos and not known:
         return [(Sym(("fresh", serial()), name), world)]
     if owner.kind:
-        from freezelint.static import lifecycles
-
         handled = lifecycles.method(it, owner, name, args, node, world)
         if handled is not None:
             return handled

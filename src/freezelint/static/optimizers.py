@@ -11,6 +11,7 @@ from freezelint.knowledge.rows import OptimizerRow, SchedulerRow
 from freezelint.static import calls
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.loops import use
 from freezelint.static.modules import ClassInfo
 from freezelint.static.values import Const, Elem, Items, Method, Obj, Opt, Params, Ref, Sched, Sym, Table, Tuple, Value
 from freezelint.static.world import World, serial
@@ -115,8 +116,6 @@ def _coasts(row: OptimizerRow, args: Args) -> Tri:
 
 def groups_of(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World) -> Groups:
     """The parameter groups that an argument makes."""
-    from freezelint.static.loops import use
-
     if isinstance(value, Params):
         use(it, value, "an optimizer", node, world)
         return Groups((value.region,), UNSURE if value.unsure else YES, value.filtered)

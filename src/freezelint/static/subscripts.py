@@ -7,8 +7,9 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, indexed
+from freezelint.static import branches, evaluate, indexed, loops, order
 from freezelint.static.interpreter import Interpreter, settle
+from freezelint.static.loops import child_list
 from freezelint.static.values import (
     NONE,
     Const,
@@ -25,6 +26,7 @@ from freezelint.static.values import (
     Tensor,
     Tuple,
     Value,
+    tensor_of,
 )
 from freezelint.static.world import World
 from freezelint.static.writing import attach
@@ -69,8 +71,6 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
         if isinstance(record, Table) and index in record.items:
             return settle(it, record.items[index], world)
         if isinstance(record, Table) and record.items and all(isinstance(v, Tensor) for v in record.items.values()):
-            from freezelint.static.values import tensor_of
-
             return tensor_of(record.items.values())
     if isinstance(owner, Params):
         return some(owner, f"[{index}]") if not owner.single else replace(owner, piece="[...]")
@@ -104,8 +104,6 @@ def _module_item(it: Interpreter, owner: Obj, index: Any, world: World) -> Value
     if not isinstance(record, Instance) or record.part is None or index is None or isinstance(index, bool):
         return None
     if isinstance(index, int) and index < 0:
-        from freezelint.static.loops import child_list
-
         known = child_list(it, owner, world)
         if known is None or len(known) < -index:
             return None
@@ -153,8 +151,6 @@ def sliced(
     it: Interpreter, owner: Value, low: Value, high: Value, step: Value, node: cst.CSTNode, world: World
 ) -> Value:
     """`owner[low:high:step]`."""
-    from freezelint.static import evaluate, loops
-
     bounds: list[Any] = [b.value if isinstance(b, Const) else "?" for b in (low, high, step)]
     known = all(b is None or isinstance(b, int) for b in bounds)
     text = "[" + ":".join("" if b is None else str(b) for b in bounds[:2]) + "]"
@@ -195,8 +191,6 @@ def sliced(
 
 def _stretch(it: Interpreter, params: Params, bounds: list[Any], text: str, world: World) -> Params:
     """Some of a list of parameters by their place: just those where the order is known, else an unnamed half."""
-    from freezelint.static import loops, order
-
     known = order.stretch(it, params, bounds[0], bounds[1], world, text) if bounds[2:] == [None] else None
     members = known if known is not None else loops.sliced(params.members, text)
     return replace(params, members=members, iterator=None, of=None)

@@ -9,7 +9,7 @@ import libcst as cst
 
 from freezelint.knowledge import look_up
 from freezelint.knowledge.rows import AdapterRow, Arg, CheckpointingRow, TrainerRow
-from freezelint.static import adapters, branches, calls, classes, evaluate, forward, modes
+from freezelint.static import adapters, branches, calls, classes, evaluate, forward, library, lifecycles, modes
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.modules import ClassInfo
@@ -60,8 +60,6 @@ def method(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, w
     if row.lifecycle == "transformers" and name == "train":
         return [(Sym(("trained", id(node))), after) for after in transformers(it, owner, row, node, world)]
     if row.lifecycle == "lightning" and name == "fit" and (args.pos or "model" in args.kw):
-        from freezelint.static import lifecycles
-
         module = args.get(0, "model")
         found = world.heap.get(module.serial) if isinstance(module, Obj) else None
         if isinstance(found, Instance) and found.cls is not None and isinstance(module, Obj):
@@ -78,8 +76,6 @@ def _inherited(
     it: Interpreter, record: Instance, name: str, args: Args, node: cst.Call, world: World
 ) -> Outcomes | None:
     """A method that a library's base class is known to have (`BaseFinetuning.freeze`)."""
-    from freezelint.static import library
-
     if record.cls is None:
         return None
     for entry in classes.order(it, record.cls, world):
@@ -111,8 +107,6 @@ def transformers(it: Interpreter, owner: Obj, row: TrainerRow, node: cst.CSTNode
 
 
 def _train(it: Interpreter, owner: Obj, row: TrainerRow, module: Obj, node: cst.CSTNode, world: World) -> list[World]:
-    from freezelint.static import lifecycles
-
     module = _prepared(it, owner, row, module, node, world)
     running = [world]
     done: list[tuple[World, Opt | None]] = []

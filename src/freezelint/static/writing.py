@@ -9,8 +9,10 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, intent, optimizers
+from freezelint.static import branches, calls, classes, intent, optimizers
 from freezelint.static.attributes import PARAMETER_NAMES, head_of, named_like
+from freezelint.static.classes import reads_its_mode, used_as_modules
+from freezelint.static.evaluate import evaluate, label, source
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import ClassInfo, Module
 from freezelint.static.values import (
@@ -71,8 +73,6 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
 
 def _goes_by_model(it: Interpreter, base: cst.CSTNode | None) -> bool:
     """Whether what is not known has the name of a model, and the file uses it as torch's models are used."""
-    from freezelint.static.evaluate import source
-
     file = it.scope.module.text
     said = source(it, base) if base is not None else ""
     if not re.search(r"(model|net|network|encoder|backbone)$", said) or "torch" not in file or "keras" in file:
@@ -118,8 +118,6 @@ def wrote(
     how: str = "",
 ) -> None:
     """Tell the rules of an attribute that was written."""
-    from freezelint.static.evaluate import source
-
     base = _written_on(node)
     text = f"{source(it, base)}.{name}" if base is not None else name
     shown = repr(value.value) if isinstance(value, Const) else value.text if isinstance(value, Sym) else ""
@@ -151,8 +149,6 @@ def _mentioned(module: Module, name: str) -> bool:
 
 def _has_own(it: Interpreter, owner: Obj, name: str, world: World) -> bool:
     """Whether the class of an instance has an attribute of this name itself."""
-    from freezelint.static import classes
-
     record = world.heap.get(owner.serial)
     if not isinstance(record, Instance) or record.cls is None or owner.path:
         return False
@@ -178,8 +174,6 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
         wrote(it, "piece", "requires_grad", value, node, world, region=owner.region, how=owner.piece)
         return True
     if isinstance(owner, Params) and not owner.single:
-        from freezelint.static.evaluate import source
-
         several = _written_on(node)
         text = source(it, several) if several is not None else "parameters()"
         event = ev.NamedButNotCalled(
@@ -249,8 +243,6 @@ def _write_flag(it: Interpreter, owner: Value, value: Value, node: cst.CSTNode, 
 
 def _used_as_module(it: Interpreter, base: cst.CSTNode | None) -> bool:
     """Whether the running class uses what stands before the dot, `self.x`, as only a module can be used."""
-    from freezelint.static import classes
-
     if it.scope.cls is None or not isinstance(base, cst.Attribute) or not isinstance(base.value, cst.Name):
         return False
     return base.value.value == "self" and base.attr.value in classes.used_as_modules(it.scope.cls)
@@ -268,9 +260,6 @@ def flagged(it: Interpreter, owner: Sym, node: cst.CSTNode, world: World) -> Non
 
 def names_loss(it: Interpreter, node: cst.CSTNode) -> bool:
     """Whether what is told to require grad goes by the name of a loss."""
-    from freezelint.static import calls
-    from freezelint.static.evaluate import source
-
     target = node.target if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else node
     target = target.func if isinstance(target, cst.Call) else target
     return isinstance(target, cst.Attribute) and calls.is_loss(source(it, target.value))
@@ -291,8 +280,6 @@ def rebind(it: Interpreter, node: cst.CSTNode, value: Value, world: World) -> No
     if isinstance(target, cst.Attribute) and isinstance(target.value, cst.Name):
         it.locals(world)[target.value.value] = value
     elif isinstance(target, cst.Attribute) and isinstance(target.value, cst.Attribute):
-        from freezelint.static.evaluate import evaluate
-
         owner = evaluate(it, target.value.value, world)[0][0]
         record = world.heap.get(owner.serial) if isinstance(owner, Obj) and not owner.path else None
         if isinstance(record, Instance):
@@ -467,8 +454,6 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
     ):
         return
     if record.part is not None and record.cls is not None and isinstance(value, Sym) and not owner.path:
-        from freezelint.static.classes import used_as_modules
-
         if not value.kind and name in used_as_modules(record.cls):
             child = it.as_module(value, world)  # a child that is not known, or a part of another model
             it.proven.add(value)
@@ -486,8 +471,6 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
         _rewrap(it, owner, record, path, value, node, world)
     world.heap[owner.serial] = replace(record, attrs={**record.attrs, path: value})
     if record.cls is not None:
-        from freezelint.static.evaluate import label
-
         label(it, value, f"self.{name}" if record.part is None or isinstance(value, Params) else name, world)
 
 
@@ -514,8 +497,6 @@ def _rewrap(
 
 def _write_mode(it: Interpreter, owner: Obj, record: Instance, value: Value, node: cst.CSTNode, world: World) -> None:
     """`module.training = value`: sets the mode of a layer, and of nothing below a module that has children."""
-    from freezelint.static.classes import reads_its_mode
-
     part, scope = record.part, it.scope
     assert part is not None
     region = it.region(owner, world)
@@ -546,8 +527,6 @@ def _declared(record: Instance, name: str) -> bool:
 
 def attach(it: Interpreter, owner: Obj, name: str, module: Obj, node: cst.CSTNode, world: World) -> None:
     """`owner.name = module`: a child joins, and may replace one."""
-    from freezelint.static.evaluate import label
-
     record = world.heap[owner.serial]
     assert isinstance(record, Instance) and record.part is not None
     if owner.worn.startswith("module.") and not owner.path:
