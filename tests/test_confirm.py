@@ -75,11 +75,31 @@ def test_confirmed_with_numbers(confirm: Confirm) -> None:
     assert set(ran) >= {"device", "torch", "steps", "seconds", "overhead", "stopped_by", "not_reached"}
 
 
-def test_not_reached_within_the_steps(confirm: Confirm) -> None:
+def test_it_goes_on_until_the_line_of_the_finding_has_run(confirm: Confirm) -> None:
     status, report = confirm(FAULTY.replace("WHEN", "50"), "--select", "unfreeze-not-in-optimizer")
+    assert status == 1
+    assert [finding["verdict"] for finding in report["findings"]] == ["confirmed"]
+    assert (report["run"]["steps"], report["run"]["stopped_by"]) == (50 + 3, "steps")
+
+
+def test_it_waits_for_a_line_so_long_and_no_longer(confirm: Confirm, monkeypatch: pytest.MonkeyPatch) -> None:
+    from freezelint.live import launch
+
+    monkeypatch.setattr(launch, "WAIT", 0.0)
+    script = FAULTY.replace("range(100)", "iter(int, 1)").replace("WHEN", "50")
+    status, report = confirm(script, "--select", "unfreeze-not-in-optimizer")
+    [finding] = report["findings"]
+    assert (status, finding["verdict"], report["run"]["stopped_by"]) == (0, "not reached", "steps")
+    assert "`--until end`" in finding["evidence"]["why"]
+
+
+def test_not_reached_within_the_steps(confirm: Confirm) -> None:
+    script = FAULTY.replace("WHEN", "50")
+    status, report = confirm(script, "--select", "unfreeze-not-in-optimizer", "--until", "steps")
     assert status == 0
     assert [finding["verdict"] for finding in report["findings"]] == ["not reached"]
     assert report["run"]["not_reached"] == [f"main.py:{UNFREEZE}"]
+    assert report["run"]["steps"] == 3
 
 
 def test_reached_when_it_may_run_to_its_end(confirm: Confirm) -> None:
@@ -438,7 +458,7 @@ def test_until_the_end_of_an_epoch(confirm: Confirm) -> None:
                 optimizer.step()
     """
     only = ("--select", "unfreeze-not-in-optimizer")
-    assert [f["verdict"] for f in confirm(script, *only)[1]["findings"]] == ["not reached"]
+    assert [f["verdict"] for f in confirm(script, *only, "--until", "steps")[1]["findings"]] == ["not reached"]
     _, report = confirm(script, *only, "--until", "epoch", "--steps", "2")
     assert [f["verdict"] for f in report["findings"]] == ["confirmed"]
     assert (report["run"]["steps"], report["run"]["stopped_by"]) == (5 + 2, "steps")

@@ -16,10 +16,11 @@ from freezelint.cli.shared import WrongUse, colored, common_folder, names, print
 @click.option("--steps", type=click.IntRange(min=1), default=3, show_default=True, help="Steps of each optimizer.")
 @click.option(
     "--until",
-    type=click.Choice(["steps", "epoch", "end"]),
-    default="steps",
+    type=click.Choice(["reached", "steps", "epoch", "end"]),
+    default="reached",
     show_default=True,
-    help="Stop after --steps; after one epoch and --steps of the next; or never.",
+    help="Stop after --steps that follow the last finding's line to run, waiting half a minute for it; after --steps;"
+    " after one epoch and --steps of the next; or never.",
 )
 @click.option(
     "--input", "inputs", multiple=True, metavar="SHAPE", help="A factory's: 8,3,224,224 or int64:8,128:0..99."

@@ -53,7 +53,7 @@ class Request:
     target: str
     arguments: Sequence[str] = ()
     steps: int = 3
-    until: str = "steps"
+    until: str = "reached"
     timeout: float | None = None
     output_format: str = "text"
     reports: Sequence[tuple[str, Path]] = ()

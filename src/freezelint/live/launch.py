@@ -25,6 +25,7 @@ from freezelint.live.visits import Visits
 from freezelint.trace.check import Rule
 
 PATIENCE = 4  # times the wanted steps that one optimizer may take while another has not yet had its own
+WAIT = 30.0  # seconds that a program may go on after its steps, for lines of findings that did not run yet
 GRACE = 5.0  # seconds a program may take to end once it was told to
 
 
@@ -34,7 +35,8 @@ class Stop(BaseException):
 
 @dataclass(frozen=True)
 class Limits:
-    """When to end the program: after `steps` of every optimizer (`until` steps), a lap and then so many, or never."""
+    """When to end the program: after `steps` of every optimizer (`until` steps); when the lines of the findings have run,
+    too, or WAIT is over (reached); after a lap and `steps` of the next (epoch); or never (end)."""
 
     steps: int = 3
     until: str = "steps"
@@ -84,12 +86,14 @@ class Launch:
     ) -> None:
         self.recorder = Recorder(rules, trace=trace, on_step=self._stepped)
         self.limits = limits
-        self.ran = Ran(self.recorder, Visits(lines, lambda: self.recorder.steps, self.recorder.rouse))
+        self.ran = Ran(self.recorder, Visits(lines, lambda: self.recorder.steps, self._reached))
         self._finish = finish
         self._status: int | None = None
         self._process, self._folder = os.getpid(), os.getcwd()
         sites.begin_in(self._folder)
         self._steps_at_epoch: dict[int, int] | None = None
+        self._steps_at_line: dict[int, int] = {}  # when the line of a finding was run for the first time
+        self._waiting_since: float | None = None
         self._stopping = False
 
     # Ending ---------------------------------------------------------------------------------------------------------
@@ -101,16 +105,31 @@ class Launch:
             self._stop(self.ran.stopped_by if self._stopping else "steps")
 
     def _enough(self, recorder: Recorder) -> bool:
-        wanted = self.limits.steps
         if self.limits.until == "end":
             return False
-        taken = {number: held.steps for number, held in recorder.optimizers.items()}
         if self.limits.until == "epoch":
-            if self._steps_at_epoch is None:
-                return False
-            taken = {number: count - self._steps_at_epoch.get(number, 0) for number, count in taken.items()}
-        counts = list(taken.values())
+            return self._steps_at_epoch is not None and self._taken_since(self._steps_at_epoch)
+        if self.limits.until == "steps" or ranks.here().count > 1:  # ranks have to end at the same step
+            return self._taken_since({})
+        if not self._taken_since(self._steps_at_line):
+            return False
+        now = time.perf_counter()
+        self._waiting_since = self._waiting_since or now
+        return not self.ran.visits.outstanding or now - self._waiting_since > WAIT
+
+    def _taken_since(self, start: Mapping[int, int]) -> bool:
+        """Whether the optimizers took the steps that are wanted since each had taken so many."""
+        wanted, taken = self.limits.steps, self._taken()
+        counts = [count - start.get(number, 0) for number, count in taken.items()]
         return min(counts, default=0) >= wanted or max(counts, default=0) >= wanted * PATIENCE
+
+    def _taken(self) -> dict[int, int]:
+        return {number: held.steps for number, held in self.recorder.optimizers.items()}
+
+    def _reached(self, place: tuple[str, int]) -> None:
+        if self._taken_since({}):  # late: what follows from it is in the steps to come
+            self._steps_at_line, self._waiting_since = self._taken(), None
+        self.recorder.rouse(place)
 
     def _stop(self, why: str) -> NoReturn:
         self._stopping, self.ran.stopped_by = True, why
@@ -118,7 +137,7 @@ class Launch:
 
     def _end_of_epoch(self) -> None:
         if self._steps_at_epoch is None and self.recorder.steps:
-            self._steps_at_epoch = {number: held.steps for number, held in self.recorder.optimizers.items()}
+            self._steps_at_epoch = self._taken()
         self.ran.epochs += 1
 
     # Running --------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from freezelint.trace.regions import Part, describe
 from freezelint.trace.tri import YES
 
 CONFIRMED, REFUTED = "confirmed", "refuted"
+FURTHER = {"steps": "; with `--until end` it runs to its own end", "timeout": " by the time limit"}
 NOT_REACHED, UNJUDGED = "not reached", "could not judge"
 
 # A line that is meant to do one of these things, and does none: that it ran without any is the proof.
@@ -155,7 +156,10 @@ def _judge(finding: Finding, rule: Rule | None, live: list[Finding], ran: Ran) -
         error = ran.error
         return Judged(finding, CONFIRMED, f"it raised {type(error).__name__}: {_first_line(error)}", numbers)
     if reached is None:
-        return Judged(finding, NOT_REACHED, f"line {site.line} did not run before the program ended", numbers)
+        why = f"line {site.line} did not run before the program ended"
+        if ran.stopped_by in ("steps", "timeout"):
+            why = f"line {site.line} had not run when the program was ended{FURTHER[ran.stopped_by]}"
+        return Judged(finding, NOT_REACHED, why, numbers)
     if finding.rule in ASKS_NAMES:
         return _about_names(finding, ran, numbers)
     done = ran.recorder.effects.get((site.path, site.line), set())

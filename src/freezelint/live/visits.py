@@ -79,6 +79,11 @@ class Visits:
         """What the clock said when this line was first run; None when it was not."""
         return self._seen.get((os.path.realpath(path), line))
 
+    @property
+    def outstanding(self) -> bool:
+        """Whether there is a line in the files that were loaded which did not run yet."""
+        return any(place not in self._seen for place in self._marked)
+
     def asked(self, path: str, line: int) -> Asked | None:
         """What a test of names on this line was asked; None when it was not, or there is none."""
         return self._asked.get((os.path.realpath(path), line))

@@ -18,7 +18,7 @@ import libcst as cst
 from freezelint.knowledge import OWN_EXAMPLES, look_up
 from freezelint.knowledge.usual import stands_for
 from freezelint.static.choices import Choices
-from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place, dotted
+from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place, definitions, dotted
 from freezelint.static.values import (
     Cls,
     Const,
@@ -696,7 +696,7 @@ def _top(body: Iterable[cst.CSTNode]) -> Iterator[cst.CSTNode]:
     """The statements of the top level; a function below an `if` is only there with what else stands below it."""
     for node in body:
         below = node.body.body if isinstance(node, cst.If) and node.orelse is None else ()
-        if any(isinstance(inner, (cst.FunctionDef, cst.ClassDef)) for inner in below):
+        if next(definitions(below), None) is not None:
             yield from _top(below)
         else:
             yield node
