@@ -35,7 +35,7 @@ class Stop(BaseException):
 
 @dataclass(frozen=True)
 class Limits:
-    """When to end the program: after `steps` of every optimizer (`until` steps); when the lines of the findings have run,
+    """When to end the program: after `steps` of every optimizer (`until` steps); when the findings' lines have run,
     too, or WAIT is over (reached); after a lap and `steps` of the next (epoch); or never (end)."""
 
     steps: int = 3
