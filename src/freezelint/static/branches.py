@@ -475,7 +475,7 @@ def select(
     matched = YES if exact and chosen else UNSURE
     names = matching.all_names(members) if exact and not chosen else []
     if not exact and not _open_ended(test, world) and matching.refuted(test, members):
-        names, matched = matching.likely(it, members), NO
+        names, matched = matching.expected(members), NO
     elif names and not _open_ended(test, world):
         # What an earlier branch took away counts: only a test that no name of the whole model passes matches nothing.
         matched = UNSURE if any(test.of_name(name) is not NO for name in names) else NO

@@ -142,7 +142,6 @@ class Interpreter:
     sources: dict[Part, Region] = field(default_factory=dict)  # what a new parameter was made of
     decided: dict[int, Any] = field(default_factory=dict)  # the name tests that parts of an `if` came to, by node
     tied: dict[Part, tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)  # kind, (embedding, head)s
-    likely: dict[Part, tuple[str, ...]] = field(default_factory=dict)  # names a model has in its default size
     orders: dict[int, tuple[str | None, ...]] = field(default_factory=dict)  # names of what a loop counts, in order
     stretches: dict[int, str] = field(default_factory=dict)  # loops that count, and how far, "" for to the end
     choices: Choices = field(default_factory=Choices)

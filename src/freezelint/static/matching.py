@@ -11,6 +11,7 @@ from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import Members
 from freezelint.static.world import World
 from freezelint.trace import events as ev
+from freezelint.trace.misspelt import meant, misspelt
 from freezelint.trace.regions import HEADS, Test
 from freezelint.trace.tri import NO, UNSURE, YES
 
@@ -31,16 +32,36 @@ def all_names(members: Members) -> list[str]:
 def refuted(test: Test, members: Members) -> bool:
     """Whether surely no name of the models that these members are of passes, though not all of them are known."""
     roots = {(view, part.root) for view, part in members}
-    return bool(roots) and all(
-        root.refutes(test, view)
-        if root.names is None
-        else all(test.of_name(view.name(name)) is NO for name in root.names)
-        for view, root in roots
+    return bool(roots) and (
+        all(
+            root.refutes(test, view)
+            if root.names is None
+            else all(test.of_name(view.name(name)) is NO for name in root.names)
+            for view, root in roots
+        )
+        or misspelt(test, expected(members))
     )
 
 
+def expected(members: Members) -> list[str]:
+    """The names of some models, of a library's those of its default size; none if one has others."""
+    found: list[str] = []
+    for view, root in dict.fromkeys((view, part.root) for view, part in members):
+        known = root.names if root.names is not None else root.likely
+        if not known and not root.layers:
+            return []
+        stem = f"{view.below}." if view.below else ""
+        found += [view.name(name) for name in known if name.startswith(stem)]
+    return found
+
+
 def example(test: Test, names: list[str]) -> str:
-    """A name that shows what the names of the model look like: one that begins like the test, else the last."""
+    """A name that shows what the names of the model look like: one that the test nearly is, or that begins like it,
+    else the last."""
+    for word in test.args:
+        near = meant(word, names)
+        if near:
+            return near
     for word in test.args:
         for name in names:
             if name.startswith(word + "."):
@@ -53,7 +74,7 @@ def strays(it: Interpreter, test: Test, members: Members, node: cst.CSTNode) -> 
 
     A number goes on ("layer.1" in "layer.10"), or a child at the top has a name that deeper layers bear, too.
     """
-    names = all_names(members) or likely(it, members)
+    names = all_names(members) or likely(members)
     return tuple(_of_test(test, names, source(it, node))) if names else ()
 
 
@@ -112,9 +133,9 @@ def _of_test(test: Test, names: list[str], text: str) -> list[str]:
     return list(found)
 
 
-def likely(it: Interpreter, members: Members) -> list[str]:
+def likely(members: Members) -> list[str]:
     """The names of a library's model in its default size, where its true size is not known."""
-    return [view.name(name) for view, part in members for name in it.likely.get(part.root, ()) if not view.below]
+    return [view.name(name) for view, part in members for name in part.root.likely if not view.below]
 
 
 def _numbered(word: str, passing: list[str], words: tuple[str, ...], text: str) -> list[str]:

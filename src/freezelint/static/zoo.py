@@ -10,7 +10,7 @@ import libcst as cst
 
 from freezelint.knowledge.models import BASES, CHECKPOINTS, FAMILIES, NEW_HEADS, TRAITS
 from freezelint.knowledge.rows import FamilyRow
-from freezelint.knowledge.zoo import Architecture, architecture, family_traits, tops
+from freezelint.knowledge.zoo import Architecture, architecture, family_traits, tops, usual_names
 from freezelint.static import branches
 from freezelint.static.calls import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
@@ -117,9 +117,7 @@ def _model(
         if row.library == "transformers" and "config" not in args.kw:
             part.tops = tops(name)
         if known is not None and not _features_only(args):
-            it.likely[part] = tuple(
-                f"{where}.{p}".lstrip(".") for where, layer in known.layers.items() for p in layer.params
-            )
+            part.likely = usual_names(row.library, name)
     record = Instance(text, part=part, row=known if known is not None and known.exact else None)
     world.heap[number] = record
     pretrained = _pretrained(row, called, args, world)

@@ -15,6 +15,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from freezelint.trace.misspelt import misspelt
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
 
 _serials = itertools.count(1)
@@ -147,6 +148,7 @@ class Part:
         "children",
         "label",
         "layers",
+        "likely",
         "names",
         "opaque",
         "parent",
@@ -187,6 +189,7 @@ class Part:
         self.opaque = sum(test.kind == "opaque" for test, _ in tests)  # how many of them cannot be read
         self.untested: Part = parent.untested if tests and parent else self  # what tests split this from
         self.tops: frozenset[str] = frozenset()  # the children of a root whose layers are not all known
+        self.likely: tuple[str, ...] = ()  # and the names that it has in its default size
         self.children: tuple[Part, ...] = ()
         self.size = 1
         if parent is not None:
@@ -343,12 +346,16 @@ class Part:
         return f"{self.label} ({text})" if len(self.tests) < 2 else f"{base.label} (..., {text})"
 
     def refutes(self, test: Test, view: View) -> bool:
-        """Whether no name can pass a test, as far as the children of the model tell: what lies deeper may vary."""
-        tops = self.root.tops
-        if not tops or view.below or test.kind not in ("startswith", "equals"):
+        """Whether no name can pass a test: as far as the children of the model tell, what lies deeper may vary; or
+        because of a slip in what else would be one of its usual names."""
+        root = self.root
+        stem = f"{view.below}." if view.below else ""
+        if root.likely and misspelt(test, [view.name(name) for name in root.likely if name.startswith(stem)]):
+            return True
+        if not root.tops or view.below or test.kind not in ("startswith", "equals"):
             return False
         stem = f"{view.prefix}." if view.prefix else ""
-        return not any(_may_begin(a, f"{stem}{top}.") for a in test.args for top in tops)
+        return not any(_may_begin(a, f"{stem}{top}.") for a in test.args for top in root.tops)
 
     # Splits ---------------------------------------------------------------------------------------------------------
 

@@ -95,6 +95,21 @@ def tops(name: str) -> frozenset[str]:
 
 
 @cache
+def usual_names(library: str, name: str) -> tuple[str, ...]:
+    """The names of a model's parameters in its default size, of a transformers model in any version."""
+    shelves = ("transformers", "transformers4") if library == "transformers" else (library,)
+    models = [model for shelf in shelves if (model := architecture(shelf, name)) is not None]
+    return tuple(
+        dict.fromkeys(
+            f"{where}.{p}".lstrip(".")
+            for model in models
+            for where, layer in model.layers.items()
+            for p in layer.params
+        )
+    )
+
+
+@cache
 def names(library: str) -> Collection[str]:
     """Every name that `architecture` knows of a library."""
     return frozenset(name for name in _shelf(library).models if not name.startswith("!"))
