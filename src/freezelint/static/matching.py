@@ -47,7 +47,7 @@ def expected(members: Members) -> list[str]:
     """The names of some models, of a library's those of its default size; none if one has others."""
     found: list[str] = []
     for view, root in dict.fromkeys((view, part.root) for view, part in members):
-        known = root.names if root.names is not None else root.likely
+        known = sorted(root.names) if root.names is not None else root.likely
         if not known and not root.layers:
             return []
         stem = f"{view.below}." if view.below else ""

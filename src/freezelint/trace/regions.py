@@ -541,7 +541,7 @@ def covering(region: Iterable[Part]) -> list[Part]:
 
 def describe(region: Iterable[Part], limit: int = 3, quote: str = "") -> str:
     """A region in words, for messages: the labels of its largest parts, or what these have in common."""
-    parts = covering(region)
+    parts = _without_slices_of_slices(covering(region))
     labels = list(
         dict.fromkeys(_rest(p, quote) if p.is_remainder else f"{quote}{_said(p.label)}{quote}" for p in parts)
     )
@@ -555,6 +555,18 @@ def describe(region: Iterable[Part], limit: int = 3, quote: str = "") -> str:
             return f"{len(labels)} parts of {' and '.join(owners)}"
         return f"{', '.join(labels[:limit])} and {len(labels) - limit} more"
     return " and ".join(labels) if len(labels) < 3 else f"{', '.join(labels[:-1])} and {labels[-1]}"
+
+
+def _without_slices_of_slices(parts: Sequence[Part]) -> list[Part]:
+    """Parts without `layers.0[-1:]` where `layers[-1:]` is there as well: a slice takes of all that it may take."""
+    sliced = {label: label[label.index("[") :] for label in (part.label for part in parts) if label.endswith("]")}
+
+    def said_before(label: str) -> bool:
+        ending = sliced.get(label, "")
+        wholes = (other.removesuffix(ending) for other, own in sliced.items() if own == ending and other != label)
+        return bool(ending) and any(label.startswith(f"{whole}.") for whole in wholes)
+
+    return [part for part in parts if not said_before(part.label)]
 
 
 def _rest(part: Part, quote: str) -> str:
