@@ -9,8 +9,8 @@ import libcst as cst
 
 from freezelint.knowledge.peft import HEADS_OF_TASK, MORE_TRAINS
 from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, FreezeRow, RecordRow, ThawRow
-from freezelint.static import branches, calls, forward
-from freezelint.static.calls import Args
+from freezelint.static import arguments, branches, calls, forward, tensors
+from freezelint.static.arguments import Args
 from freezelint.static.evaluate import strings
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import (
@@ -217,7 +217,7 @@ def freeze(it: Interpreter, row: FreezeRow, name: str, args: Args, node: cst.CST
 def thaw(it: Interpreter, row: ThawRow, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
     """Flags of modules in a list, in a container or alone; and a group for them in an optimizer."""
     value = args.at(row.modules)
-    given = calls.inside(value, world) if value is not None else []
+    given = arguments.inside(value, world) if value is not None else []
     modules = [module for v in given if (module := it.as_module(v, world)) is not None]
     if not modules or len(modules) < len(given):
         return calls.unknown(it, name, args, node, world)
@@ -297,7 +297,7 @@ def rerun(it: Interpreter, args: Args, sequential: bool, node: cst.Call, world: 
     if sequential and not isinstance(function, Obj):
         return [(forward.through(it, serial(), Args(inputs), world), world)]
     outcomes = calls.call(it, function, Args(list(inputs), kept, args.more), node, world)
-    values = calls.deep(Args(list(inputs)), world)
+    values = arguments.deep(Args(list(inputs)), world)
     if reentrant is not YES or not values or any(_may_require_grad(it, v, world) for v in values):
         return outcomes
     how = f"{'checkpoint_sequential' if sequential else 'checkpoint'}(use_reentrant=True)"
@@ -310,7 +310,7 @@ _OWN = frozenset({"use_reentrant", "preserve_rng_state", "context_fn", "determin
 
 def _cut(it: Interpreter, value: Value, how: str, node: cst.CSTNode, world: World) -> Value:
     if isinstance(value, Tensor) and world.state.is_recording() is YES:
-        return calls.cut(it, value, how, node)
+        return tensors.cut(it, value, how, node)
     if isinstance(value, Tuple):
         return Tuple(tuple(_cut(it, item, how, node, world) for item in value.items))
     return value

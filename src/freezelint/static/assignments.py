@@ -7,7 +7,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, calls, containers, subscripts, writing
+from freezelint.static import branches, containers, subscripts, tensors, writing
 from freezelint.static.evaluate import evaluate, evaluate_all, items_of, label, new_list
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.operators import binary, summed
@@ -151,7 +151,7 @@ def augmented(it: Interpreter, node: cst.AugAssign, world: World) -> list[World]
         elif isinstance(old, Tensor) or isinstance(new, Tensor):
             if kind is cst.Add and isinstance(node.target, (cst.Name, cst.Attribute)):
                 summed(it, ((node.target, old), (node.value, new)), node, after)
-            value = calls.computed(after, tensor_of((old, new)))
+            value = tensors.computed(after, tensor_of((old, new)))
         else:
             value = binary(it, kind, old, new, after) if kind else Sym(("fresh", serial()))
         if not (isinstance(node.target, cst.Attribute) and isinstance(old, Tensor) and not old.uses):

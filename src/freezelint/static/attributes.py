@@ -7,7 +7,7 @@ from dataclasses import replace
 import libcst as cst
 
 from freezelint.knowledge.zoo import names as architectures
-from freezelint.static import branches, calls, classes
+from freezelint.static import branches, classes, tensors
 from freezelint.static.evaluate import fresh, source
 from freezelint.static.interpreter import Interpreter, Outcomes, settle
 from freezelint.static.values import (
@@ -319,7 +319,7 @@ def _of_value(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world
         if name == "data" and owner.packed:
             return replace(owner, packed=False)
         if name in CUTS:
-            return calls.cut(it, owner, CUTS[name], node)
+            return tensors.cut(it, owner, CUTS[name], node)
         return Method(owner, name) if name in TENSOR_METHODS else owner
     if isinstance(owner, Opt) and name == "param_groups":
         return Sym(("groups", owner))

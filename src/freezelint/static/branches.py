@@ -516,8 +516,3 @@ def _open_ended(test: Test, world: World) -> bool:
                 if isinstance(value, Sym) and any(name in word or word.split(".")[0] in name for word in test.args):
                     return True
     return False
-
-
-def is_params(value: Value) -> bool:
-    """Whether a value is parameters of a model."""
-    return isinstance(value, Params)

@@ -8,8 +8,21 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import attributes, branches, calls, classes, comparisons, evaluate, library, loops, writing
-from freezelint.static.calls import Args
+from freezelint.static import (
+    arguments,
+    attributes,
+    branches,
+    calls,
+    classes,
+    comparisons,
+    comprehensions,
+    elements,
+    evaluate,
+    library,
+    tensors,
+    writing,
+)
+from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.subscripts import some
 from freezelint.static.values import (
@@ -48,11 +61,11 @@ def call(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -
     handler = FUNCTIONS.get(name)
     if handler is not None:
         return handler(it, args, node, world)
-    values = calls.deep(args, world)
+    values = arguments.deep(args, world)
     if any(isinstance(v, Tensor) and v.uses for v in values):
         if name in ("builtins.abs", "builtins.max", "builtins.min", "builtins.pow"):
-            return [(calls.computed(world, tensor_of(values)), world)]
-        return [(calls.cut(it, tensor_of(values), f"{name.removeprefix('builtins.')}()", node), world)]
+            return [(tensors.computed(world, tensor_of(values)), world)]
+        return [(tensors.cut(it, tensor_of(values), f"{name.removeprefix('builtins.')}()", node), world)]
     key = ("call", name, tuple(args.pos))
     return [(Sym(key, ""), world)]
 
@@ -62,10 +75,10 @@ def _items(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World
     if value is None:
         return Items()
     if isinstance(value, Params):
-        loops.use(it, value, "list()", node, world)
+        elements.use(it, value, "list()", node, world)
         return Items((replace(value, iterator=None),))
     if isinstance(value, Modules):
-        known = loops.children(it, value, world)
+        known = elements.children(it, value, world)
         return Items(known) if known is not None else None
     if isinstance(value, Sym) and value.kind == "map":
         _consumed(it, value, node, world)
@@ -73,14 +86,14 @@ def _items(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World
     known_items = evaluate.items_of(value, world)
     if known_items is not None:
         return known_items
-    unrolled = loops.unrolled(it, value, world, node)
+    unrolled = elements.unrolled(it, value, world, node)
     return Items(unrolled) if unrolled is not None else None
 
 
 def _consumed(it: Interpreter, value: Sym, node: cst.CSTNode, world: World) -> None:
     """`list(map(fn, parameters))`: now fn runs on each, as in a loop."""
     func, over = value.key[1:3]  # type: ignore[index]
-    element = loops.elements(it, over, world, node)
+    element = elements.one_pass(it, over, world, node)
     if element is not None:
         binding, loop = element
         calls.call(it, func, Args([binding]), node, world)  # type: ignore[arg-type]
@@ -139,7 +152,7 @@ def _filter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcom
         if isinstance(record, Items) and record.items and all(isinstance(i, Params) for i in record.items):
             members = tuple(dict.fromkeys(m for i in record.items for m in i.members))  # type: ignore[attr-defined]
             value = Params(members, named=all(i.named for i in record.items))  # type: ignore[attr-defined]
-    element = loops.elements(it, value, world, node) if value is not None else None
+    element = elements.one_pass(it, value, world, node) if value is not None else None
     if element is None or not isinstance(func, (Func, Lib)):
         return calls.unknown(it, "filter", args, node, world, escapes=False)
     binding, loop = element
@@ -149,7 +162,7 @@ def _filter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcom
         if isinstance(cond, Cond) and cond.loop == loop:
             yes, _, maybe = branches.partition(cond, members, after)
             branches.select(it, cond, (*yes, *maybe), members, node, after)
-            flag = loops._tests_flag(cond)
+            flag = comprehensions.tests_flag(cond)
             # What passes a test of flags that are not known is for the optimizer to say: it keeps it as `perhaps`.
             chosen, unsure = (*yes, *maybe), bool(maybe) and cond.op != "flag"
         else:
@@ -181,7 +194,7 @@ def _filter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcom
 def _map(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     func, value = args.get(0), args.get(1)
     if isinstance(value, Params) and isinstance(func, Lib) and func.name == "builtins.id":
-        loops.use(it, value, "map(id, ...)", node, world)
+        elements.use(it, value, "map(id, ...)", node, world)
         return [(Ids(value.members, value.unsure), world)]
     if isinstance(value, Ref) and isinstance(func, Lib) and func.name == "builtins.id":
         record = world.heap.get(value.serial)
@@ -196,7 +209,7 @@ def _map(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
         known is not None
         and not known.more
         and func is not None
-        and len(known.items) <= loops.UNROLLED
+        and len(known.items) <= elements.UNROLLED
         and not any(isinstance(i, Params) for i in known.items)
     ):
         rows: list[tuple[list[Value], World]] = [([], world)]
@@ -210,10 +223,10 @@ def _enumerate(it: Interpreter, args: Args, node: cst.Call, world: World) -> Out
     value = args.get(0)
     start = args.get(1, "start")
     first = start.value if isinstance(start, Const) and isinstance(start.value, int) else 0
-    known = loops.unrolled(it, value, world, node) if value is not None else None
+    known = elements.unrolled(it, value, world, node) if value is not None else None
     if known is not None:
         return [(evaluate.new_list(world, [Tuple((Const(at), item)) for at, item in enumerate(known, first)]), world)]
-    stacked = value is not None and loops.stack(it, value, world) is not None
+    stacked = value is not None and elements.stack(it, value, world) is not None
     if stacked or isinstance(value, (Params, Modules, StateDict, Obj)) or _of_params(value, world):
         return [(Sym(("enumerate", value, first)), world)]
     return [(Sym(("enumerated", value)), world)]
@@ -233,7 +246,7 @@ def _zip(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
             texts.reverse()
         it.emit(world, ev.ZipApart(site=it.place(node), lap=it.lap(world), modules=texts[0], parameters=texts[1]))
         return [(Sym(("apart", serial())), world)]  # which parameter a module meets is chance
-    lists = [loops.unrolled(it, v, world, node) for v in args.pos]
+    lists = [elements.unrolled(it, v, world, node) for v in args.pos]
     if lists and all(items is not None for items in lists):
         rows = [Tuple(tuple(row)) for row in zip(*[items for items in lists if items is not None], strict=False)]
         return [(evaluate.new_list(world, rows), world)]
@@ -306,7 +319,7 @@ def _getattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
         return [(Sym(("registry", owner.name, name)), world)]
     if it.hypothetical and isinstance(name, Sym) and isinstance(owner, Obj) and (members := it.members(owner, world)):
         # Some part of it: what code out of view may unfreeze by name is why a frozen part is held.
-        return [(loops.some_of(it, loops.sliced(members, "getattr"), world), world)]
+        return [(elements.some_of(it, elements.sliced(members, "getattr"), world), world)]
     done: Outcomes = []
     for known, after in branches.named(it, name if name is not None else NONE, node, world) if owner else ():
         if known.isidentifier() and isinstance(owner, (Mod, Cls, Obj)):
@@ -366,10 +379,10 @@ def _super(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcome
 def _sum(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     value = args.get(0)
     if isinstance(value, Params):
-        loops.use(it, value, "sum()", node, world)
-    values = calls.deep(args, world)
+        elements.use(it, value, "sum()", node, world)
+    values = arguments.deep(args, world)
     if any(isinstance(v, Tensor) for v in values):
-        return [(calls.computed(world, tensor_of(values)), world)]
+        return [(tensors.computed(world, tensor_of(values)), world)]
     return [(Sym(("fresh", serial())), world)]
 
 
@@ -410,7 +423,7 @@ def _all(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
 def _number(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     value = args.get(0)
     if isinstance(value, Tensor):
-        return [(calls.cut(it, value, "float()", node), world)]
+        return [(tensors.cut(it, value, "float()", node), world)]
     if isinstance(value, Elem):
         return [(Elem(value.loop, "derived"), world)]
     if isinstance(value, Const) and isinstance(value.value, (int, float, bool)):
@@ -429,7 +442,7 @@ def _dict(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
     ref = Ref(serial())
     first = args.get(0)
     if isinstance(first, Params) and first.named:
-        loops.use(it, first, "dict()", node, world)
+        elements.use(it, first, "dict()", node, world)
         return [(replace(first, iterator=None), world)]
     items: dict[Any, Value] = {}
     more = args.more
@@ -442,7 +455,7 @@ def _dict(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
         and all(isinstance(i, Tuple) and len(i.items) == 2 and isinstance(i.items[0], Const) for i in record.items)
     ):
         items = {i.items[0].value: i.items[1] for i in record.items}  # type: ignore[attr-defined]
-    elif isinstance(first, Modules) and first.named and (children := loops.children(it, first, world)) is not None:
+    elif isinstance(first, Modules) and first.named and (children := elements.children(it, first, world)) is not None:
         items = {pair.items[0].value: pair.items[1] for pair in children}  # type: ignore[attr-defined]
     elif first is not None:
         more = True
@@ -462,7 +475,7 @@ def _len(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     known = evaluate.items_of(value, world) if value is not None else None
     if known is not None and not known.more and not any(isinstance(i, Params) for i in known.items):
         return [(Const(len(known.items)), world)]
-    if isinstance(value, Obj) and (inside := loops.contained(it, value, world)) is not None and not inside.more:
+    if isinstance(value, Obj) and (inside := elements.contained(it, value, world)) is not None and not inside.more:
         return [(Const(len(inside.items)), world)]
     return [(Sym(("len", value)), world)]
 
@@ -483,7 +496,7 @@ def _next(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes
     if isinstance(value, Tensor):
         return [(value, world)]
     if isinstance(value, Modules):
-        known = loops.children(it, value, world)
+        known = elements.children(it, value, world)
         if known:
             return [(known[0], world)]
     return [(Sym(("fresh", serial())), world)]

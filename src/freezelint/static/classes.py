@@ -9,7 +9,7 @@ import libcst as cst
 
 from freezelint.knowledge import canonical, look_up
 from freezelint.knowledge.rows import ContainerRow, LayerRow, ModuleBase, OptimizerRow, SchedulerRow
-from freezelint.static import calls
+from freezelint.static import arguments, functions, optimizers
 from freezelint.static.evaluate import evaluate
 from freezelint.static.interpreter import Interpreter, Outcomes, Scope, settle
 from freezelint.static.modules import ClassInfo, dotted
@@ -268,7 +268,7 @@ def of_instance(
         info = it.function(where.module, what, where)
         kind = kind_of(what)
         if kind == "property":
-            return calls.inline(it, Func(info, bound=owner), calls.Args(), node, world)
+            return functions.inline(it, Func(info, bound=owner), arguments.Args(), node, world)
         bound: Value | None = None if kind == "static" else Cls(cls) if kind == "class" else owner
         return [(Func(info, bound=bound), world)]
     return [(_value(it, what, where, name, world), world)]
@@ -315,14 +315,12 @@ def of_super(it: Interpreter, owner: Super, name: str, world: World) -> Value:
     return Method(owner, name)
 
 
-def create(it: Interpreter, cls: ClassInfo, args: calls.Args, node: cst.CSTNode, world: World) -> Outcomes:
+def create(it: Interpreter, cls: ClassInfo, args: arguments.Args, node: cst.CSTNode, world: World) -> Outcomes:
     """`Class(...)`."""
     entries = order(it, cls, world)
     it.made |= {entry.key for entry in entries if isinstance(entry, ClassInfo)}
     rows = [row for e in entries if isinstance(e, str) and (row := look_up(e)) is not None]
     if is_module(it, cls, world) is not YES:
-        from freezelint.static import optimizers
-
         if any(isinstance(row, OptimizerRow) for row in rows):
             own = member(it, cls, "step", world)
             skips = own is None or not isinstance(own[0], cst.FunctionDef) or optimizers.asks_for_gradient(own[1])
@@ -333,14 +331,14 @@ def create(it: Interpreter, cls: ClassInfo, args: calls.Args, node: cst.CSTNode,
     maker = cls.members.get("__new__")
     if isinstance(maker, cst.FunctionDef) and "__init__" not in cls.members:
         if "__new__(" not in cls.module.tree.code_for_node(maker.body):  # a factory that looks like a class
-            return calls.inline(it, Func(it.function(cls.module, maker, cls), bound=Cls(cls)), args, node, world)
+            return functions.inline(it, Func(it.function(cls.module, maker, cls), bound=Cls(cls)), args, node, world)
     owner = new_instance(it, cls, world)
     if any(grows(entry) for entry in entries if isinstance(entry, ClassInfo)):
         it.open.add(owner.serial)
     found = member(it, cls, "__init__", world)
     if found is not None and isinstance(found[0], cst.FunctionDef):
         func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
-        return [(owner, after) for _, after in calls.inline(it, func, args, node, world)]
+        return [(owner, after) for _, after in functions.inline(it, func, args, node, world)]
     _fields(it, cls, owner, args, world)
     return [(owner, world)]
 
@@ -376,7 +374,7 @@ def _own_layers(it: Interpreter, cls: ClassInfo, world: World) -> dict[str, Laye
     return {}
 
 
-def _fields(it: Interpreter, cls: ClassInfo, owner: Obj, args: calls.Args, world: World) -> None:
+def _fields(it: Interpreter, cls: ClassInfo, owner: Obj, args: arguments.Args, world: World) -> None:
     """A dataclass or record: its fields become attributes."""
     names = [n for n, what in cls.members.items() if isinstance(what, cst.AnnAssign)]
     record = world.heap[owner.serial]

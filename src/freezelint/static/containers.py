@@ -8,9 +8,9 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import calls, evaluate
-from freezelint.static.calls import Args
+from freezelint.static.arguments import Args
+from freezelint.static.elements import use
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.loops import use
 from freezelint.static.values import (
     NONE,
     Const,

@@ -10,13 +10,13 @@ import libcst as cst
 
 from freezelint.static import (
     bare,
-    calls,
     classes,
     definitions,
     evaluate,
     execute,
     expressions,
     forward,
+    functions,
     lifecycles,
     losses,
     modes,
@@ -24,7 +24,7 @@ from freezelint.static import (
     overrides,
     statements,
 )
-from freezelint.static.calls import Args
+from freezelint.static.arguments import Args
 from freezelint.static.interpreter import ENTRY_FUEL, LOOP_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
 from freezelint.static.notebook import MARK
@@ -209,7 +209,7 @@ def _displays(statement: cst.CSTNode) -> bool:
 
 def _call(it: Interpreter, module: Module, node: cst.FunctionDef, world: World) -> list[World]:
     func = Func(it.function(module, node))
-    return [after for _, after in calls.inline(it, func, Args(more=True), node, world)]
+    return [after for _, after in functions.inline(it, func, Args(more=True), node, world)]
 
 
 def _class(it: Interpreter, module: Module, cls: ClassInfo, names: frozenset[str], trains: bool) -> None:
@@ -282,4 +282,4 @@ def _stills_itself(module: Module, node: cst.ClassDef) -> bool:
 
 def _method(it: Interpreter, cls: ClassInfo, owner: Obj, method: cst.FunctionDef, world: World) -> list[World]:
     func = Func(it.function(cls.module, method, cls), bound=owner if classes.kind_of(method) != "static" else None)
-    return [after for _, after in calls.inline(it, func, Args(more=True), method, world)]
+    return [after for _, after in functions.inline(it, func, Args(more=True), method, world)]

@@ -7,7 +7,18 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import assignments, attributes, branches, calls, comparisons, loops, operators, subscripts
+from freezelint.static import (
+    arguments,
+    assignments,
+    attributes,
+    branches,
+    calls,
+    comparisons,
+    comprehensions,
+    elements,
+    operators,
+    subscripts,
+)
 from freezelint.static.evaluate import Handler, evaluate, evaluate_all, fresh, new_list, unknown
 from freezelint.static.interpreter import Interpreter, Outcomes, settle
 from freezelint.static.values import NONE, Cond, Const, Func, Params, Ref, Sym, Table, Tensor, Tuple, Value
@@ -86,7 +97,7 @@ def _attribute(it: Interpreter, node: cst.Attribute, world: World) -> Outcomes:
 def _call(it: Interpreter, node: cst.Call, world: World) -> Outcomes:
     done: Outcomes = []
     for func, after in evaluate(it, node.func, world):
-        for args, then in calls.arguments(it, node.args, after):
+        for args, then in arguments.given(it, node.args, after):
             done += calls.call(it, func, args, node, then)
     return done
 
@@ -145,16 +156,16 @@ def _lambda(it: Interpreter, node: cst.Lambda, world: World) -> Outcomes:
 
 
 def _sequence(it: Interpreter, node: Any, world: World) -> Outcomes:
-    elements = node.elements[:LONGEST]
+    written = node.elements[:LONGEST]
     more = len(node.elements) > LONGEST
     done: Outcomes = []
-    for values, after in evaluate_all(it, [e.value for e in elements], world):
+    for values, after in evaluate_all(it, [e.value for e in written], world):
         items: list[Value] = []
         open_end = more
-        for element, value in zip(elements, values, strict=False):
+        for element, value in zip(written, values, strict=False):
             if not isinstance(element, cst.StarredElement):
                 items.append(value)
-            elif (known := loops.spread(it, value, after, element)) is not None:
+            elif (known := elements.spread(it, value, after, element)) is not None:
                 items += known.items
                 open_end = open_end or known.more
             else:
@@ -225,8 +236,8 @@ KINDS: dict[type, Handler] = {
     cst.NamedExpr: _named,
     cst.Await: _await,
     cst.Yield: _yield,
-    cst.ListComp: loops.comprehension,
-    cst.GeneratorExp: loops.comprehension,
-    cst.SetComp: loops.comprehension,
-    cst.DictComp: loops.dict_comprehension,
+    cst.ListComp: comprehensions.comprehension,
+    cst.GeneratorExp: comprehensions.comprehension,
+    cst.SetComp: comprehensions.comprehension,
+    cst.DictComp: comprehensions.dict_comprehension,
 }

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import libcst as cst
 
-from freezelint.static import calls, classes
-from freezelint.static.calls import Args
+from freezelint.static import arguments, calls, classes, functions, tensors
+from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Elem, Func, Instance, Obj, Ref, Sym, Tensor, Tuple, Value, tensor_of
 from freezelint.static.world import World, serial
@@ -24,12 +24,12 @@ def run(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World
             found = classes.member(it, record.cls, "__call__", world)
             if found is not None and isinstance(found[0], cst.FunctionDef):
                 func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
-                return calls.inline(it, func, args, node, world)
+                return functions.inline(it, func, args, node, world)
         return calls.unknown(it, "", args, node, world)
     own = classes.member(it, record.cls, "__call__", world) if record.cls is not None and not owner.path else None
     if own is not None and isinstance(own[0], cst.FunctionDef):  # instead of nn.Module's
         func = Func(it.function(own[1].module, own[0], own[1]), bound=owner)
-        return calls.inline(it, func, args, node, world)
+        return functions.inline(it, func, args, node, world)
     number = serial()
     label = record.part.label + (f".{owner.path}" if owner.path else "")
     region = it.region(owner, world)
@@ -50,7 +50,7 @@ def run(it: Interpreter, owner: Obj, args: Args, node: cst.CSTNode, world: World
             func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
             bare = frozenset(part for part in region if part.is_bare)
             outside, it.reached = it.reached, set()
-            done = calls.inline(it, func, args, node, world)
+            done = functions.inline(it, func, args, node, world)
             direct, it.reached = bare & it.reached, it.reached | outside
             return [
                 (_with(it, direct, _result(value, number, args, after), node, after), after) for value, after in done
@@ -99,8 +99,8 @@ def _is_foreign(it: Interpreter, region: Region, world: World) -> bool:
 
 def through(it: Interpreter, number: int, args: Args, world: World) -> Tensor:
     """The output of a forward whose inside is not looked at."""
-    inputs = tensor_of(calls.inputs(it, args, world))
-    return calls.computed(
+    inputs = tensor_of(tensors.inputs(it, args, world))
+    return tensors.computed(
         world, Tensor(inputs.uses | {ev.Use(number)}, inputs.complete, loose=inputs.loose, packed=inputs.packed)
     )
 
@@ -110,7 +110,7 @@ def _result(value: Value, number: int, args: Args, world: World) -> Value:
     if isinstance(value, Tensor):
         return value if value.uses else Tensor(frozenset({ev.Use(number)}), UNSURE)
     if isinstance(value, (Tuple, Ref, Obj)):
-        if any(isinstance(v, Tensor) and v.uses for v in calls.inside(value, world)):
+        if any(isinstance(v, Tensor) and v.uses for v in arguments.inside(value, world)):
             return value
     return Tensor(frozenset({ev.Use(number)}), UNSURE) if isinstance(value, (Sym, Tuple, Ref)) else value
 

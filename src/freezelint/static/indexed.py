@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from freezelint.static import loops
+from freezelint.static import elements
 from freezelint.static.evaluate import evaluate
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import dotted
@@ -57,13 +57,13 @@ def element(it: Interpreter, owner: Obj | Ref, key: Elem, world: World) -> Elem 
 def unknown(it: Interpreter, owner: Ref, world: World) -> Obj | None:
     """`layers[i]` of a list of layers, with an index that is not known: any of them."""
     members = _held(it, owner, world)
-    return loops.some_of(it, loops.sliced(members, "[i]"), world) if members else None
+    return elements.some_of(it, elements.sliced(members, "[i]"), world) if members else None
 
 
 def _reached(it: Interpreter, members: Members, loop: int) -> Members:
     """Of some layers those that a loop counts to."""
     stretch = it.stretches.get(loop, "")
-    return loops.sliced(members, stretch) if stretch else members
+    return elements.sliced(members, stretch) if stretch else members
 
 
 def _layers(it: Interpreter, node: cst.BaseExpression, world: World) -> Members | None:
@@ -83,7 +83,7 @@ def _held(it: Interpreter, owner: Obj | Ref, world: World) -> Members | None:
         return tuple(dict.fromkeys(m for layer in layers if layer is not None for m in it.members(layer, world)))
     if not isinstance(record, Instance) or it.as_module(owner, world) is None:
         return None
-    holds = record.kind in ("Sequential", "ModuleList") if not owner.path else loops.numbered(it, owner, world)
+    holds = record.kind in ("Sequential", "ModuleList") if not owner.path else elements.numbered(it, owner, world)
     return it.members(owner, world) if holds else None
 
 

@@ -280,7 +280,7 @@ class Interpreter:
         if number not in world.heap and isinstance(whole, (Obj, Sym)):
             owner = self.as_module(whole, world) if isinstance(whole, Obj) or self.in_module(whole) else None
             if owner is not None:  # one of its children, which one is not known
-                from freezelint.static.loops import sliced
+                from freezelint.static.elements import sliced
 
                 shares = sliced(self.members(owner, world), how)
                 world.heap[number] = Instance("slice", part=Part("(slice)", layers={}), shares=shares)

@@ -32,11 +32,22 @@ from freezelint.knowledge.rows import (
     TrainerRow,
     WrapRow,
 )
-from freezelint.static import adapters, branches, builtin, calls, evaluate, lifecycles, optimizers, zoo
-from freezelint.static.calls import Args
+from freezelint.static import (
+    adapters,
+    branches,
+    builtin,
+    calls,
+    evaluate,
+    functions,
+    lifecycles,
+    optimizers,
+    tensors,
+    zoo,
+)
+from freezelint.static.arguments import Args
+from freezelint.static.elements import use
 from freezelint.static.evaluate import source
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.loops import use
 from freezelint.static.values import (
     NONE,
     Const,
@@ -105,7 +116,7 @@ def _unlisted(it: Interpreter, name: str, args: Args, node: cst.Call, world: Wor
             return [(args.pos[0], world)]
         return calls.unknown(it, name, args, node, world, escapes=False)
     if name.startswith("torch.nn.functional.") or (name.startswith("torch.") and name.count(".") == 1):
-        return [(calls.computed(world, tensor_of(calls.inputs(it, args, world))), world)]
+        return [(tensors.computed(world, tensor_of(tensors.inputs(it, args, world))), world)]
     return calls.unknown(it, name, args, node, world, escapes=not harmless(name))
 
 
@@ -126,7 +137,7 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
         case SchedulerRow():
             return optimizers.scheduler(it, row, name, args, node, world)
         case GradModeRow():
-            mode = calls.grad_mode(row, args, NONE)
+            mode = functions.grad_mode(row, args, NONE)
             assert isinstance(mode, GradMode)
             return [(GradMode(mode.kind, mode.enabled, site), world)]
         case WrapRow():
@@ -174,19 +185,19 @@ def of_row(it: Interpreter, row: Row, name: str, args: Args, node: cst.Call, wor
                     it.emit(world, ev.ClipGradients(site=site, lap=lap, region=given.region))
             return [(Tensor(), world)]
         case TensorRow():
-            result = tensor_of(calls.inputs(it, args, world))
+            result = tensor_of(tensors.inputs(it, args, world))
             unknown = result.loose and not result.uses
             if row.cut and not (row.keeps and isinstance(args.get(0), Tensor)):
-                result = calls.cut(it, result, row.cut, node)
+                result = tensors.cut(it, result, row.cut, node)
             if row.packs is not None:
                 result = replace(result, packed=row.packs)
             asked = args.kw.get("requires_grad")
             if asked is not None and not _is_false(asked):
-                loss = calls.is_loss(evaluate.source(it, node))
+                loss = tensors.is_loss(evaluate.source(it, node))
                 if unknown and loss:
                     result = Tensor(complete=UNSURE)
                 return [(leaf_of(result, site, loss), world)]
-            return [(calls.computed(world, result), world)]
+            return [(tensors.computed(world, result), world)]
         case NewTensorRow():
             asked = args.kw.get("requires_grad")
             return [(Tensor(loose=asked is not None and not _is_false(asked)), world)]

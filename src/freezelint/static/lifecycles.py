@@ -5,8 +5,8 @@ from __future__ import annotations
 import libcst as cst
 
 from freezelint.knowledge.rows import TrainerRow
-from freezelint.static import calls, classes, trainers
-from freezelint.static.calls import Args
+from freezelint.static import arguments, calls, classes, functions, trainers
+from freezelint.static.arguments import Args
 from freezelint.static.evaluate import new_list
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.modules import ClassInfo
@@ -153,7 +153,7 @@ def hook(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.CSTNode, 
         found = classes.member(it, record.cls, name, world)
         if found is not None and isinstance(found[0], cst.FunctionDef):
             func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
-            return calls.inline(it, func, args, node, world)
+            return functions.inline(it, func, args, node, world)
     return [(Sym(("no hook", name)), world)]
 
 
@@ -163,9 +163,9 @@ def _each(it: Interpreter, owner: Obj, name: str, node: cst.CSTNode, worlds: lis
 
 def optimizers_in(value: Value, world: World) -> list[Opt]:
     """The optimizers that `configure_optimizers` returns in one of its many shapes."""
-    return list(dict.fromkeys(v for v in calls.inside(value, world, 4) if isinstance(v, Opt)))
+    return list(dict.fromkeys(v for v in arguments.inside(value, world, 4) if isinstance(v, Opt)))
 
 
 def schedulers_in(value: Value, world: World) -> list[Sched]:
     """The schedulers beside them, which Lightning steps at the end of an epoch, or of a batch."""
-    return list(dict.fromkeys(v for v in calls.inside(value, world, 4) if isinstance(v, Sched)))
+    return list(dict.fromkeys(v for v in arguments.inside(value, world, 4) if isinstance(v, Sched)))

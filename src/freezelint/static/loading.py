@@ -7,7 +7,7 @@ import re
 import libcst as cst
 
 from freezelint.static import branches, classes
-from freezelint.static.calls import Args
+from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import Instance, Obj, Sym
 from freezelint.static.world import World

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from freezelint.static import calls, classes, forward
-from freezelint.static.calls import Args
+from freezelint.static import arguments, classes, forward
+from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import ClassInfo, Module, definitions
 from freezelint.static.values import Obj, Tensor, Value
@@ -61,7 +61,7 @@ def _input(it: Interpreter, name: str, world: World) -> Tensor:
 
 
 def _tell(it: Interpreter, value: Value, given: frozenset[ev.Use], node: cst.CSTNode, world: World) -> None:
-    results = calls.inside(value, world)
+    results = arguments.inside(value, world)
     if not results or not all(isinstance(r, Tensor) and r.uses and not r.loose for r in results):
         return
     uses = frozenset(use for r in results if isinstance(r, Tensor) for use in r.uses)

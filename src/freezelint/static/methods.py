@@ -14,6 +14,7 @@ from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, HarmlessRow,
 from freezelint.knowledge.transformers import METHODS_OF_MODELS
 from freezelint.static import (
     adapters,
+    arguments,
     attributes,
     branches,
     calls,
@@ -25,11 +26,12 @@ from freezelint.static import (
     loading,
     modes,
     optimizers,
+    tensors,
     trainers,
     zoo,
 )
+from freezelint.static.arguments import Args
 from freezelint.static.attributes import head_of
-from freezelint.static.calls import Args
 from freezelint.static.evaluate import source, strings
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import harmless
@@ -285,7 +287,6 @@ def _other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, w
         return attributes.get(it, owner, path, node, world)
     if name in UNWRAPS and owner.worn:
         return [(Obj(owner.serial, owner.path), world)]
-    tensors = [v for v in calls.deep(args, world) if isinstance(v, Tensor)]
     if harmless(name) or name.startswith(("get_", "register_", "_get", "named_", "buffers", "print", "is_", "num_")):
         if name.startswith("get_") and any(isinstance(v, (Obj, Params)) for v in args.all()):
             return calls.unknown(it, name, args, node, world)
@@ -296,7 +297,7 @@ def _other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, w
             world, ev.Escape(site=it.place(node), lap=it.lap(world), region=it.region(owner, world), by=f"{name}()")
         )
         return calls.unknown(it, name, args, node, world)
-    if tensors or args.pos or args.kw:
+    if args.pos or args.kw:
         calls.escape(it, args, name, node, world)
         return forward.part_of(it, owner, args, node, world, name)
     return [(Sym(("fresh", serial()), f"{name}()"), world)]
@@ -442,7 +443,7 @@ def _on_tensor(it: Interpreter, owner: Tensor, name: str, args: Args, node: cst.
         backward(it, owner, node, world)
         return [(NONE, world)]
     if name in _CUT_METHODS:
-        return [(calls.cut(it, owner, _CUT_METHODS[name], node), world)]
+        return [(tensors.cut(it, owner, _CUT_METHODS[name], node), world)]
     if name == "requires_grad_":
         target = "loss" if owner.uses or owner.complete is not YES else "tensor"
         asked = args.get(0, "requires_grad") or Const(True)
@@ -456,9 +457,9 @@ def _on_tensor(it: Interpreter, owner: Tensor, name: str, args: Args, node: cst.
         return [(Sym(("of tensor", name, serial()), name), world)]
     if name in ("new_zeros", "new_ones", "new_full", "new_empty"):
         return [(Tensor(), world)]
-    mixed = calls.inputs(it, args, world) if name.rstrip("_") in _MIXING else calls.deep(args, world)
+    mixed = tensors.inputs(it, args, world) if name.rstrip("_") in _MIXING else arguments.deep(args, world)
     others = [v for v in mixed if isinstance(v, Tensor) or name.rstrip("_") in _MIXING]
-    return [(calls.computed(world, tensor_of((owner, *others))), world)]
+    return [(tensors.computed(world, tensor_of((owner, *others))), world)]
 
 
 def backward(it: Interpreter, loss: Value, node: cst.Call, world: World) -> None:
@@ -595,7 +596,7 @@ def _on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Ca
         if module is not None:
             return _other(it, module, name, args, node, world)
     text = f"{owner.text}.{name}" if owner.text else name
-    if not known and not may_have_graph(owner) and not any(may_have_graph(v) for v in calls.deep(args, world)):
+    if not known and not may_have_graph(owner) and not any(may_have_graph(v) for v in arguments.deep(args, world)):
         key = owner.key
         if isinstance(key, tuple) and key[0] in ("item", "unpack", "batch", "of data"):
             return [(Sym(("of data", serial()), text), world)]

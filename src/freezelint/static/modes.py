@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import libcst as cst
 
-from freezelint.static import branches, calls, classes
-from freezelint.static.calls import Args
+from freezelint.static import branches, classes, functions
+from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Const, Func, Instance, Obj
 from freezelint.static.world import World
@@ -57,7 +57,7 @@ def _switch(
 ) -> Outcomes:
     own = _override(it, owner, world) if override else None
     if own is not None:
-        return [(owner, after) for _, after in calls.inline(it, own, Args([_mode(training)]), node, world)]
+        return [(owner, after) for _, after in functions.inline(it, own, Args([_mode(training)]), node, world)]
     children = _deciding(it, owner, world)
     apart = {leaf for child, _ in children for leaf in leaves(it.region(child, world))}
     region = it.region(owner, world)
@@ -82,7 +82,7 @@ def _switch(
         )
     worlds = [world]
     for _, func in children:
-        worlds = [after for w in worlds for _, after in calls.inline(it, func, Args([_mode(training)]), node, w)]
+        worlds = [after for w in worlds for _, after in functions.inline(it, func, Args([_mode(training)]), node, w)]
     return [(owner, w) for w in worlds]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, calls, loops
+from freezelint.static import branches, elements, tensors
 from freezelint.static.evaluate import evaluate, evaluate_all, fresh, items_of, new_list, source
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Cond, Const, Elem, Params, Ref, Sym, Tensor, Tuple, Value, tensor_of
@@ -32,7 +32,7 @@ def operation(it: Interpreter, node: cst.BinaryOperation, world: World) -> Outco
     for (left, right), after in evaluate_all(it, [node.left, node.right], world):
         if isinstance(node.operator, cst.Add):
             summed(it, ((node.left, left), (node.right, right)), node, after)
-            if isinstance(left, Ref) and (layers := loops.stack(it, right, after)) is not None:
+            if isinstance(left, Ref) and (layers := elements.stack(it, right, after)) is not None:
                 right = new_list(after, (layers,))
         done.append((binary(it, type(node.operator), left, right, after), after))
     return done
@@ -51,7 +51,7 @@ def summed(
         passes = [(use, world.state.passes.get(use.serial)) for use in value.uses]
         if all(ran is not None and (ran.cut(use) is not None or Run(world.state).inert(ran)) for use, ran in passes):
             text = source(it, term)
-            if calls.is_loss(text) or calls.is_loss(source(it, node)):
+            if tensors.is_loss(text) or tensors.is_loss(source(it, node)):
                 it.emit(world, ev.AddTerm(site=it.place(node), lap=it.lap(world), uses=value.uses, text=text))
 
 
@@ -80,9 +80,9 @@ def binary(it: Interpreter, kind: type, left: Value, right: Value, world: World)
         elem = left if isinstance(left, Elem) else right
         return Elem(elem.loop, "derived")  # type: ignore[attr-defined]
     if isinstance(left, Tensor) or isinstance(right, Tensor):
-        calls.use_directly(it, left, world)
-        calls.use_directly(it, right, world)
-        return calls.computed(world, tensor_of((left, right)))
+        tensors.use_directly(it, left, world)
+        tensors.use_directly(it, right, world)
+        return tensors.computed(world, tensor_of((left, right)))
     if kind is cst.Add and isinstance(left, Params) and isinstance(right, Params):
         return Params(
             (*left.members, *right.members),

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import libcst as cst
 
 from freezelint.knowledge.rows import OptimizerRow, SchedulerRow
-from freezelint.static import calls
-from freezelint.static.calls import Args
+from freezelint.static import arguments, calls
+from freezelint.static.arguments import Args
+from freezelint.static.elements import use
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.loops import use
 from freezelint.static.modules import ClassInfo
 from freezelint.static.values import Const, Elem, Items, Method, Obj, Opt, Params, Ref, Sched, Sym, Table, Tuple, Value
 from freezelint.static.world import World, serial
@@ -213,7 +213,7 @@ def scheduler(it: Interpreter, row: SchedulerRow, name: str, args: Args, node: c
     """A learning rate scheduler over an optimizer, or over the schedulers of one."""
     kind = name.rpartition(".")[2]
     driven = args.at(row.optimizer)
-    parts = [value for value in calls.deep(args, world) if isinstance(value, Sched)]
+    parts = [value for value in arguments.deep(args, world) if isinstance(value, Sched)]
     if driven is None and args.pos and isinstance(args.pos[0], Opt):
         driven = args.pos[0]
     if isinstance(driven, Opt):

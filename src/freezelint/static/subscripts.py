@@ -7,9 +7,8 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, evaluate, indexed, loops, order
+from freezelint.static import branches, elements, evaluate, indexed, order
 from freezelint.static.interpreter import Interpreter, settle
-from freezelint.static.loops import child_list
 from freezelint.static.values import (
     NONE,
     Const,
@@ -77,9 +76,7 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
     if isinstance(owner, Elem):
         return Elem(owner.loop, "head" if owner.what == "parts" and index == 0 else "derived")
     if isinstance(owner, Modules) and isinstance(index, int):
-        from freezelint.static.loops import children
-
-        known = children(it, owner, world)
+        known = elements.children(it, owner, world)
         if known is not None and -len(known) <= index < len(known):
             return known[index]
     if isinstance(owner, Lib):
@@ -94,9 +91,7 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
 
 
 def some(params: Params, text: str) -> Params:
-    from freezelint.static.loops import sliced
-
-    return Params(sliced(params.members, text), single=True)
+    return Params(elements.sliced(params.members, text), single=True)
 
 
 def _module_item(it: Interpreter, owner: Obj, index: Any, world: World) -> Value | None:
@@ -104,7 +99,7 @@ def _module_item(it: Interpreter, owner: Obj, index: Any, world: World) -> Value
     if not isinstance(record, Instance) or record.part is None or index is None or isinstance(index, bool):
         return None
     if isinstance(index, int) and index < 0:
-        known = child_list(it, owner, world)
+        known = elements.child_list(it, owner, world)
         if known is None or len(known) < -index:
             return None
         return known[index][1]
@@ -179,11 +174,11 @@ def sliced(
         ]
         return evaluate.new_list(world, inner, True)
     if isinstance(owner, Obj) and isinstance(record, Instance) and record.part is not None:
-        children = loops.child_list(it, owner, world)
+        children = elements.child_list(it, owner, world)
         if children is not None and known:
             chosen = children[slice(*bounds)]
-            return loops.some_of(it, tuple(m for _, child in chosen for m in it.members(child, world)), world)
-        return loops.some_of(it, loops.sliced(it.members(owner, world), text), world)
+            return elements.some_of(it, tuple(m for _, child in chosen for m in it.members(child, world)), world)
+        return elements.some_of(it, elements.sliced(it.members(owner, world), text), world)
     if isinstance(owner, Const) and isinstance(owner.value, (str, tuple)) and known:
         return Const(owner.value[slice(*bounds)])
     return Sym(("slice", owner, text))
@@ -192,5 +187,5 @@ def sliced(
 def _stretch(it: Interpreter, params: Params, bounds: list[Any], text: str, world: World) -> Params:
     """Some of a list of parameters by their place: just those where the order is known, else an unnamed half."""
     known = order.stretch(it, params, bounds[0], bounds[1], world, text) if bounds[2:] == [None] else None
-    members = known if known is not None else loops.sliced(params.members, text)
+    members = known if known is not None else elements.sliced(params.members, text)
     return replace(params, members=members, iterator=None, of=None)

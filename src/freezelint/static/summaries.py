@@ -18,9 +18,11 @@ from functools import lru_cache
 
 import libcst as cst
 
+from freezelint.static.arguments import inside
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.modules import FunctionInfo, Module, dotted
 from freezelint.static.prefilter import Segments, matters
+from freezelint.static.tensors import computed
 from freezelint.static.values import (
     Const,
     Func,
@@ -282,15 +284,11 @@ def _result(shape: object, inputs: list[Tensor], world: World) -> Value:
     if isinstance(shape, _Result):
         uses = frozenset(ev.Use(u.serial, u.cut or shape.cut) for t in inputs for u in t.uses if shape.of_inputs)
         complete = shape.complete if all(t.complete is YES for t in inputs) else UNSURE
-        from freezelint.static.calls import computed
-
         return computed(world, Tensor(uses, complete, None, shape.loose, shape.packed))
     return Sym(("given up", serial()))
 
 
 def _tensors(given: list[Value], world: World) -> Iterator[Tensor]:
-    from freezelint.static.calls import inside
-
     for value in given:
         for inner in inside(value, world):
             if isinstance(inner, Tensor):

@@ -9,8 +9,20 @@ import libcst as cst
 
 from freezelint.knowledge import look_up
 from freezelint.knowledge.rows import AdapterRow, Arg, CheckpointingRow, TrainerRow
-from freezelint.static import adapters, branches, calls, classes, evaluate, forward, library, lifecycles, modes
-from freezelint.static.calls import Args
+from freezelint.static import (
+    adapters,
+    arguments,
+    branches,
+    calls,
+    classes,
+    evaluate,
+    forward,
+    functions,
+    library,
+    lifecycles,
+    modes,
+)
+from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.modules import ClassInfo
 from freezelint.static.values import Cls, Const, Func, Instance, Items, Obj, Opt, Sym, Tensor, Tuple, Value
@@ -177,7 +189,7 @@ def _optimizer(
             found = classes.member(it, record.cls, name, world)
             if found is not None and isinstance(found[0], cst.FunctionDef):
                 func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
-                outcomes = calls.inline(it, func, Args(more=True), node, world)
+                outcomes = functions.inline(it, func, Args(more=True), node, world)
                 return [(w, _known(world=w, owner=owner, value=value)) for value, w in outcomes]
     known = _known(owner=owner, world=world, value=record.attrs.get("optimizers"))
     if known is not None:
@@ -208,7 +220,7 @@ def _optimizer(
 
 def _known(owner: Obj, world: World, value: Value | None) -> Opt | None:
     kept = world.heap[owner.serial].attrs.get("optimizer")
-    given = [v for v in calls.inside(value, world, 4) if isinstance(v, Opt)] if value is not None else []
+    given = [v for v in arguments.inside(value, world, 4) if isinstance(v, Opt)] if value is not None else []
     return kept if isinstance(kept, Opt) else given[0] if given else None
 
 
@@ -222,14 +234,14 @@ def _loss(it: Interpreter, owner: Obj, module: Obj, lap: int, node: cst.CSTNode,
         found = classes.member(it, record.cls, "compute_loss", world)
         if found is not None and isinstance(found[0], cst.FunctionDef):
             func = Func(it.function(found[1].module, found[0], found[1]), bound=owner)
-            outcomes = calls.inline(it, func, Args([module, batch]), node, world)
+            outcomes = functions.inline(it, func, Args([module, batch]), node, world)
             return [(v.items[0] if isinstance(v, Tuple) and v.items else v, w) for v, w in outcomes]
     outcomes = forward.run(it, module, Args([], {}, more=True), node, world)
     return [(_first(value, after), after) for value, after in outcomes]
 
 
 def _first(value: Value, world: World) -> Value:
-    found = [v for v in calls.inside(value, world) if isinstance(v, Tensor) and v.uses]
+    found = [v for v in arguments.inside(value, world) if isinstance(v, Tensor) and v.uses]
     return found[0] if found else value
 
 
@@ -250,7 +262,7 @@ def _callbacks(
             func = Func(it.function(found[1].module, found[0], found[1]), bound=callback)
             state: list[Value] = [Sym(("trainer", what, lap), what) for what in ("args", "state", "control")]
             kw: dict[str, Value] = {"model": module, "optimizer": optimizer or Sym(("fresh", serial()), "optimizer")}
-            done += [after for _, after in calls.inline(it, func, Args(state, kw, more=True), node, here)]
+            done += [after for _, after in functions.inline(it, func, Args(state, kw, more=True), node, here)]
         worlds = it.merge(done)
     return worlds
 
@@ -304,7 +316,7 @@ def tell(
                 done.append(here)
                 continue
             func = Func(it.function(found[1].module, found[0], found[1]), bound=callback)
-            done += [after for _, after in calls.inline(it, func, args, node, here)]
+            done += [after for _, after in functions.inline(it, func, args, node, here)]
         worlds = it.merge(done)
     return worlds
 

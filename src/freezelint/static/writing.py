@@ -9,7 +9,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, calls, classes, intent, optimizers
+from freezelint.static import branches, classes, intent, optimizers, tensors
 from freezelint.static.attributes import PARAMETER_NAMES, head_of, named_like
 from freezelint.static.classes import reads_its_mode, used_as_modules
 from freezelint.static.evaluate import evaluate, label, source
@@ -262,7 +262,7 @@ def names_loss(it: Interpreter, node: cst.CSTNode) -> bool:
     """Whether what is told to require grad goes by the name of a loss."""
     target = node.target if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else node
     target = target.func if isinstance(target, cst.Call) else target
-    return isinstance(target, cst.Attribute) and calls.is_loss(source(it, target.value))
+    return isinstance(target, cst.Attribute) and tensors.is_loss(source(it, target.value))
 
 
 def _mentions(value: Sym, owner: Sym, depth: int = 4) -> bool:

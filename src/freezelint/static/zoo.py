@@ -12,7 +12,7 @@ from freezelint.knowledge.models import BASES, CHECKPOINTS, FAMILIES, NEW_HEADS,
 from freezelint.knowledge.rows import FamilyRow
 from freezelint.knowledge.zoo import Architecture, architecture, family_traits, tops, usual_names
 from freezelint.static import branches
-from freezelint.static.calls import Args
+from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import NONE, Const, Instance, Obj, Sym
 from freezelint.static.world import World, serial
