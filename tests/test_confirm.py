@@ -363,7 +363,7 @@ def test_names_that_passed_a_test_are_counted(confirm: Confirm) -> None:
 
         net = Net()
         for name, p in net.named_parameters():
-            if "backbone" not in name:
+            if not ("backbone" in name or "stem" in name):
                 p.requires_grad = False
         exec("net.add_module('neck', nn.Linear(2, 2))")
         for name, p in net.named_parameters():
@@ -374,6 +374,23 @@ def test_names_that_passed_a_test_are_counted(confirm: Confirm) -> None:
     assert verdicts[11] == ("confirmed", {"asked": 4, "passed": []})
     assert verdicts[15] == ("refuted", {"asked": 6, "passed": ["neck.weight", "neck.bias"]})
     assert status == 1
+
+
+def test_a_test_that_nothing_passed_and_nothing_else_happened(confirm: Confirm) -> None:
+    """There are no numbers of parameters to tell of then, in any format."""
+    script = """
+        from torch import nn
+
+        net = nn.Sequential()
+        net.add_module("body", nn.Linear(2, 2))
+        for name, p in net.named_parameters():
+            if "boddy" in name:
+                p.requires_grad = False
+    """
+    _, report = confirm(script, "--report", "text=report.txt", "--report", "html=report.html")
+    [finding] = report["findings"]
+    assert (finding["rule"], finding["verdict"]) == ("freeze-matches-nothing", "confirmed")
+    assert "confirmed: none of 2 names passed the test\n" in Path("report.txt").read_text(encoding="utf-8")
 
 
 def test_what_check_excuses_is_not_told_of_the_run(confirm: Confirm) -> None:

@@ -199,16 +199,16 @@ def _about_names(finding: Finding, ran: Ran, numbers: dict[str, Any]) -> Judged:
     asked = ran.visits.asked(finding.site.path, finding.site.line)
     if asked is None:
         return Judged(finding, UNJUDGED, f"line {finding.site.line} ran, but its test was put to no name", numbers)
-    numbers = {**numbers, "names": {"asked": asked.times, "passed": list(dict.fromkeys(asked.passed))}}
+    numbers = {**numbers, "names": {"asked": len(asked.names), "passed": list(asked.passed)}}
     if finding.rule == "name-match-too-wide":
         stray = next((name for name in asked.passed if f"`{name}`" in finding.message), None)
         if stray is None:
             return Judged(finding, REFUTED, "none of the names that passed is one of those it tells of", numbers)
         return Judged(finding, CONFIRMED, f"`{stray}` passed the test", numbers)
-    if not asked.passed:
-        return Judged(finding, CONFIRMED, f"none of {asked.times} names passed the test", numbers)
-    first = next(iter(asked.passed))
-    return Judged(finding, REFUTED, f"{len(asked.passed)} of {asked.times} names passed, such as `{first}`", numbers)
+    count, first = len(asked.names), next(iter(asked.passed), None)
+    if first is None:
+        return Judged(finding, CONFIRMED, f"none of {count} names passed the test", numbers)
+    return Judged(finding, REFUTED, f"{len(asked.passed)} of {count} names passed, such as `{first}`", numbers)
 
 
 def _raised(finding: Finding, ran: Ran) -> bool:
@@ -317,7 +317,7 @@ def _layer(part: Part) -> str:
 
 def in_words(record: Mapping[str, Any], group: str) -> str:
     """The numbers of a record that matter to a rule of this group, as one line."""
-    if not record:
+    if "parts" not in record:  # nothing was done to any parameter there, as where a test chose none
         return ""
     words = [f"`{record['parts']}`: {_count(record['parameters'], 'parameter')} ({size(record['bytes'])})"]
     for key in (*SHOWN.get(group, EVERYTHING), *ALWAYS):

@@ -24,10 +24,10 @@ STRING_TESTS = ("startswith", "endswith", "match", "search", "fullmatch")
 
 @dataclass
 class Asked:
-    """A test of names on one line: how often it was put, and which names passed."""
+    """A test of names on one line: the names that it was put to, and those that passed."""
 
-    times: int = 0
-    passed: list[str] = field(default_factory=list)
+    names: dict[str, None] = field(default_factory=dict)
+    passed: dict[str, None] = field(default_factory=dict)
 
 
 class Visits:
@@ -59,9 +59,10 @@ class Visits:
         def passed(number: int, negated: bool, outcome: Any, names: tuple[Any, ...]) -> Any:
             if not is_compiling():
                 asked = self._asked.setdefault(self._tests[number], Asked())
-                asked.times += 1
+                given = dict.fromkeys([name for name in names if isinstance(name, str)][:1])
+                asked.names |= given
                 if bool(outcome) is not negated:
-                    asked.passed += [name for name in names if isinstance(name, str)][:1]
+                    asked.passed |= given
             return outcome
 
         setattr(builtins, MARK, ran)
