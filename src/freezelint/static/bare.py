@@ -6,7 +6,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import writing
+from freezelint.static import written
 from freezelint.static.evaluate import evaluate, source
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import (
@@ -95,7 +95,7 @@ def _tell(it: Interpreter, node: cst.BaseExpression, value: Value, world: World)
             # What the setter returns is not kept: `p.detach().requires_grad_(False)` as a statement.
             to = evaluate(it, node.args[0].value, world)[0][0] if node.args else Const(True)
             if isinstance(node.func, cst.Attribute) and node.func.attr.value == "requires_grad_":
-                writing.wrote_on_copy(it, value, "requires_grad_", to, node, world)
+                written.wrote_on_copy(it, value, "requires_grad_", to, node, world)
 
 
 def named_not_called(

@@ -9,6 +9,7 @@ import libcst as cst
 
 from freezelint.static import calls, evaluate
 from freezelint.static.arguments import Args
+from freezelint.static.children import attach
 from freezelint.static.elements import use
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import (
@@ -27,7 +28,6 @@ from freezelint.static.values import (
     Value,
 )
 from freezelint.static.world import World, serial
-from freezelint.static.writing import attach
 
 _TEXT = frozenset(
     {

@@ -8,6 +8,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import branches, elements, evaluate, indexed, order
+from freezelint.static.children import attach
 from freezelint.static.interpreter import Interpreter, settle
 from freezelint.static.values import (
     NONE,
@@ -28,7 +29,6 @@ from freezelint.static.values import (
     tensor_of,
 )
 from freezelint.static.world import World
-from freezelint.static.writing import attach
 from freezelint.trace import events as ev
 from freezelint.trace.tri import NO
 
