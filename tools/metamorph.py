@@ -34,6 +34,8 @@ EXPLAINED = {
     ("frozen-loss-net-cut", "split"): "a loss class is run by itself where its own file has a grad mode",
     ("freeze-matches-nothing", "if_true"): "a file without any sign is a program by its calls at the left margin",
     ("head-frozen", "if_true"): "a file without any sign is a program by its calls at the left margin",
+    ("frozen-random-weights", "if_true"): "a file without any sign is a program by its calls at the left margin",
+    ("frozen-dropout-active", "if_true"): "a file without any sign is a program by its calls at the left margin",
     ("empty-optimizer", "if_true"): "what head-frozen tells better, where that can be told",
 }
 

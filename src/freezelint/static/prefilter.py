@@ -35,8 +35,8 @@ _ON_A_LINE: tuple[tuple[str, re.Pattern[str] | None], ...] = tuple(
         ("Adam", r"\bAdamW?\("),
         ("SGD(", None),
         # what a list's method returns is given to something
-        (".append(", r"=[ \t]*[\w.]+\.append\("),
-        (".extend(", r"=[ \t]*[\w.]+\.extend\("),
+        (".append(", r"=[ \t(]*[\w.]+\.append\("),
+        (".extend(", r"=[ \t(]*[\w.]+\.extend\("),
         # a mode named and not called, or assigned
         (".eval", r"^[ \t]*[\w.\[\]'\"]+\.eval[ \t]*(?:;|#|$)|\.eval[ \t]*=(?!=)"),
         (".train", r"^[ \t]*[\w.\[\]'\"]+\.train[ \t]*(?:;|#|$)|\.train(?:ing)?[ \t]*=(?!=)"),
