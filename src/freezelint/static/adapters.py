@@ -9,7 +9,7 @@ import libcst as cst
 
 from freezelint.knowledge.peft import HEADS_OF_TASK, MORE_TRAINS
 from freezelint.knowledge.rows import AdapterRow, CheckpointingRow, FreezeRow, RecordRow, ThawRow
-from freezelint.static import arguments, branches, calls, forward, tensors
+from freezelint.static import arguments, assumptions, calls, forward, tensors
 from freezelint.static.arguments import Args
 from freezelint.static.evaluate import strings
 from freezelint.static.interpreter import Interpreter, Outcomes
@@ -97,12 +97,12 @@ def adapt(
         hung += "_"
     world.heap[module.serial] = replace(record_, attrs={**record_.attrs, hung: Obj(number)})
     by = name.rpartition(".")[2] if not name.endswith(".from_pretrained") else ".".join(name.split(".")[-2:])
-    trains = Tri.of(branches.truth(setting(config, "inference_mode", world) or Const(False), world))
+    trains = Tri.of(assumptions.truth(setting(config, "inference_mode", world) or Const(False), world))
     trains = YES if trains is NO else NO if trains is YES else UNSURE
     if row.trains is not None:
         asked = args.at(row.trains)
         trains = NO if asked is None and not args.more else UNSURE if asked is None else Tri.of(
-            branches.truth(asked, world)
+            assumptions.truth(asked, world)
         )  # fmt: skip
     kept = spared(config, world) if row.config is not None else () if trains is NO else None
     settings = world.heap.get(config.serial) if isinstance(config, Obj) else None
@@ -207,7 +207,7 @@ def freeze(it: Interpreter, row: FreezeRow, name: str, args: Args, node: cst.CST
     )  # fmt: skip
     if row.checkpoints is not None:
         asked = args.at(row.checkpoints)
-        wanted = True if asked is None else branches.truth(asked, world)
+        wanted = True if asked is None else assumptions.truth(asked, world)
         if wanted is not False:
             it.emit(world, ev.Checkpoint(site=site, lap=lap, region=region, reentrant=UNSURE))
             it.emit(world, ev.OpenInputs(site=site, lap=lap, region=region))
@@ -225,7 +225,7 @@ def thaw(it: Interpreter, row: ThawRow, name: str, args: Args, node: cst.Call, w
     by = name.rpartition(".")[2]
     if not row.on:
         # BatchNorm's weights stay trainable by default; which those are is not always known.
-        keeps = branches.truth(args.get(1, "train_bn") or Const(True), world)
+        keeps = assumptions.truth(args.get(1, "train_bn") or Const(True), world)
         left = {p for p in region if keeps is not False and p.has("batchnorm") is not NO}
         for parts, to in ((region - left, NO), (frozenset(left), UNSURE)):
             if parts:
@@ -264,7 +264,7 @@ def checkpointing(
     reentrant = YES if old else NO
     if settings is not None and settings != NONE and not isinstance(settings, Sym):
         said = setting(settings, "use_reentrant", world)
-        asked = branches.truth(said, world) if said is not None else None
+        asked = assumptions.truth(said, world) if said is not None else None
         reentrant = reentrant if said is None else YES if asked and old else NO if asked is False else UNSURE
     it.emit(
         world,
@@ -291,7 +291,7 @@ def rerun(it: Interpreter, args: Args, sequential: bool, node: cst.Call, world: 
         inputs = [given] if given is not None else inputs
     said = args.kw.get("use_reentrant")
     reentrant = YES if said is None and not args.more else UNSURE if said is None else Tri.of(
-        branches.truth(said, world)
+        assumptions.truth(said, world)
     )  # fmt: skip
     kept = {k: v for k, v in args.kw.items() if k not in _OWN}
     if sequential and not isinstance(function, Obj):

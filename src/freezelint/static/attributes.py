@@ -7,7 +7,7 @@ from dataclasses import replace
 import libcst as cst
 
 from freezelint.knowledge.zoo import names as architectures
-from freezelint.static import branches, classes, tensors
+from freezelint.static import assumptions, classes, tensors
 from freezelint.static.evaluate import fresh, source
 from freezelint.static.interpreter import Interpreter, Outcomes, settle
 from freezelint.static.values import (
@@ -388,7 +388,7 @@ def head_of(record: Instance, world: World) -> tuple[Region, str, str]:
         return frozenset(), "", ""
     name = row.name.rpartition(".")[2]
     for key, assumption in world.assumed.items():
-        words = branches.words_of(key) if assumption.truth else ()
+        words = assumptions.words_of(key) if assumption.truth else ()
         if any(w in HEADS for w in words):
             return frozenset(), "", ""  # the program asked which head there is
         if any(architecture_like(w) for w in words) and not any(w.lower() in name or name in w.lower() for w in words):

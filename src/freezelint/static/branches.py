@@ -7,37 +7,30 @@ world, and the assumption is remembered under the value tested, so that the same
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 import libcst as cst
 
-from freezelint.static import counting, matching
+from freezelint.static import matching
+from freezelint.static.assumptions import assume, truth
 from freezelint.static.evaluate import evaluate, source
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import (
-    NONE,
     Cls,
     Cond,
     Const,
-    Copy,
     Elem,
     Func,
     Ids,
     Instance,
-    Items,
     Lib,
     Members,
     Obj,
-    Params,
     Ref,
     Sym,
     Table,
-    Tensor,
-    Tuple,
     Value,
 )
 from freezelint.static.world import Assumption, World
@@ -48,9 +41,6 @@ from freezelint.trace.tri import NO, UNSURE, YES
 
 OPAQUE = 5  # tests of the same elements that are not looked into
 CHOICES = 6  # entries of a dictionary whose key is not known that are looked at one by one
-
-
-ASSUMED = 64  # assumptions a world remembers
 
 
 @dataclass(frozen=True)
@@ -71,151 +61,6 @@ class Case:
         return replace(
             self, yes=self.no, no=self.yes, cond=Cond(self.cond.loop, "not", (self.cond,)) if self.cond else None
         )
-
-
-def truth(value: Value, world: World) -> bool | None:
-    """Whether a value is true, None when that is not known."""
-    if isinstance(value, Const):
-        return bool(value.value)
-    if isinstance(value, Sym):
-        return _assumed(value, world)
-    if isinstance(value, (Cond, Tensor, Elem, Copy)):
-        return None
-    if isinstance(value, Tuple):
-        return bool(value.items)
-    if isinstance(value, Ref):
-        record = world.heap.get(value.serial)
-        if isinstance(record, (Items, Table)):
-            return True if record.items else None if record.more else False
-        return None
-    if isinstance(value, Params):  # a generator is true whatever it yields
-        return value.single or value.iterator is not None or bool(value.members) or (None if value.unsure else False)
-    return True
-
-
-def _assumed(value: Sym, world: World) -> bool | None:
-    known = world.assumed.get(value)
-    if known is not None:
-        return known.truth
-    key = value.key
-    if not isinstance(key, tuple):
-        return None
-    if key[0] == "not":
-        inner = truth(key[1], world)
-        return None if inner is None else not inner
-    if key[0] in ("and", "or"):
-        first, second = truth(key[1], world), truth(key[2], world)
-        decisive = key[0] == "or"
-        if first is decisive or second is decisive:
-            return decisive
-        return (not decisive) if first is not None and second is not None else None
-    counted = counting.decided(key, world) if key[0] in ("eq", "cmp") else None
-    if counted is not None:
-        return counted
-    if key[0] in _TESTS:
-        if key[0] == "eq" and key[2] == NONE:
-            tested = world.assumed.get(key[1])
-            if tested is not None and tested.truth:
-                return False
-        return _follows(key, world)
-    else:
-        none = world.assumed.get(Sym(("eq", value, NONE)))
-        if none is not None and none.truth:
-            return False
-        for other, assumption in world.assumed.items():
-            if (
-                assumption.truth
-                and isinstance(other, Sym)
-                and isinstance(other.key, tuple)
-                and other.key[0] == "eq"
-                and other.key[1] == value
-                and isinstance(other.key[2], Const)
-            ):
-                return bool(other.key[2].value)
-    return None
-
-
-_TESTS = ("eq", "in", "startswith", "endswith")
-
-
-def _follows(key: tuple[Any, ...], world: World) -> bool | None:
-    """What earlier tests of the same unknown say about one more: `arch == "vgg16"` decides `"resnet" in arch`."""
-    asked = key[2] if key[0] == "in" and not isinstance(key[2], Tuple) else key[1]
-    earlier = [
-        (other.key, assumption.truth)
-        for other, assumption in world.assumed.items()
-        if isinstance(other, Sym) and isinstance(other.key, tuple) and other.key[0] in _TESTS
-    ]
-    for other, truth_ in earlier:
-        if not truth_ or other[1] != asked or other[0] not in ("eq", "in"):
-            continue
-        could_be = other[2].items if isinstance(other[2], Tuple) else (other[2],)
-        answers = {_holds(key, asked, c.value) for c in could_be if isinstance(c, Const)}
-        if len(answers) == 1:
-            return answers.pop()
-    options = [key[2]] if key[0] == "eq" else key[2].items if isinstance(key[2], Tuple) and key[0] == "in" else None
-    if options is None:
-        return None
-    possible = [
-        option
-        for option in options
-        if not isinstance(option, Const)
-        or all(_holds(other, asked, option.value) in (truth_, None) for other, truth_ in earlier)
-    ]
-    return None if possible else False
-
-
-def words_of(key: Any) -> tuple[str, ...]:
-    """The strings that a test compares something unknown with."""
-    parts = key.key if isinstance(key, Sym) and isinstance(key.key, tuple) else ()
-    if not parts or parts[0] not in _TESTS:
-        return ()
-    found: list[Any] = []
-    for part in parts[1:3]:
-        found += part.items if isinstance(part, Tuple) else part if isinstance(part, tuple) else (part,)
-    return tuple(str(w.value) if isinstance(w, Const) else w for w in found if isinstance(w, (Const, str)))
-
-
-def _holds(key: tuple[Any, ...], asked: Any, value: Any) -> bool | None:
-    """Whether a test of `asked` holds if that is this constant; None when the test is of something else."""
-    kind, first, second = key[:3]
-    if kind == "eq" and first == asked and isinstance(second, Const):
-        return bool(value == second.value)
-    if kind == "in" and first == asked and isinstance(second, Tuple):
-        return any(isinstance(i, Const) and i.value == value for i in second.items)
-    if kind == "in" and second == asked and isinstance(first, Const) and isinstance(value, str):
-        return str(first.value) in value
-    if kind in ("startswith", "endswith") and first == asked and isinstance(value, str):
-        return bool(getattr(value, kind)(second))
-    return None
-
-
-def negated(value: Value, world: World) -> Value:
-    """`not value`."""
-    known = truth(value, world)
-    if known is not None:
-        return Const(not known)
-    if isinstance(value, Cond):
-        return value.args[0] if value.op == "not" else Cond(value.loop, "not", (value,))
-    if isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] == "not":
-        return value.key[1]  # type: ignore[no-any-return]
-    return Sym(("not", value))
-
-
-def assume(it: Interpreter, value: Value, outcome: bool, node: cst.CSTNode, world: World) -> None:
-    """Remember how a test was decided."""
-    text, shown = source(it, node), outcome
-    while isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] == "not":
-        value, outcome = value.key[1], not outcome
-    if isinstance(value, Sym) and isinstance(value.key, tuple) and value.key[0] in ("and", "or"):
-        if outcome is (value.key[0] == "and"):
-            for part in value.key[1:]:
-                if truth(part, world) is None and isinstance(part, Sym):
-                    world.assumed[part] = Assumption(outcome, text, shown, it.place(node))
-            return
-    world.assumed[value] = Assumption(outcome, text, shown, it.place(node))
-    if len(world.assumed) > ASSUMED:  # old ones are options of the program, new ones are of the step under way
-        del world.assumed[next(itertools.islice(world.assumed, ASSUMED // 2, None))]
 
 
 def choose(
@@ -242,31 +87,16 @@ def choose(
         if known is False:
             continue
         here = rest if known else rest.fork()
-        text = f"{source_of(it, node)} == {item!r}"
+        text = f"{source(it, node)} == {item!r}"
         here.assumed[test] = Assumption(True, text, True, it.place(node))
         done.append((Const(item), here))
         if known:
             return done
         rest.assumed[test] = Assumption(False, text, False, it.place(node))
     rest.assumed[Sym(("eq", key, Const(last)))] = Assumption(
-        True, f"{source_of(it, node)} == {last!r}", True, it.place(node)
+        True, f"{source(it, node)} == {last!r}", True, it.place(node)
     )
     return [*done, (Const(last), rest)]
-
-
-def known_word(value: Value, world: World) -> Const | None:
-    """The string that an unknown was found to be in this world, None when it may be any."""
-    for other, assumption in world.assumed.items():
-        key = other.key if isinstance(other, Sym) else None
-        if assumption.truth and isinstance(key, tuple) and key[0] == "eq" and key[1] == value:
-            if isinstance(key[2], Const) and isinstance(key[2].value, str):
-                return key[2]
-    return None
-
-
-def source_of(it: Interpreter, node: cst.CSTNode) -> str:
-    """The source of a node on one line."""
-    return source(it, node)
 
 
 def split(it: Interpreter, node: cst.BaseExpression, world: World) -> list[Case]:
@@ -295,8 +125,8 @@ def _tell_literal(it: Interpreter, node: cst.BooleanOperation, world: World) -> 
             if isinstance(value, Elem) and value.what == "name":
                 region = frozenset(part for _, part in world.elements.get(value.loop, ()))
                 asked = ev.SelectNames(
-                    site=it.place(node), lap=it.lap(world), test=source_of(it, node), region=region, matched=YES,
-                    flag_set=True, kind="literal", words=(source_of(it, node.left),),
+                    site=it.place(node), lap=it.lap(world), test=source(it, node), region=region, matched=YES,
+                    flag_set=True, kind="literal", words=(source(it, node.left),),
                 )  # fmt: skip
                 it.emit(world, asked)
 

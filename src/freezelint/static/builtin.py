@@ -3,56 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 import libcst as cst
 
 from freezelint.static import (
     arguments,
-    attributes,
-    branches,
-    calls,
-    classes,
+    assumptions,
     comparisons,
-    comprehensions,
     elements,
     evaluate,
+    introspection,
+    iterables,
     library,
     tensors,
-    writing,
 )
 from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.subscripts import some
-from freezelint.static.values import (
-    NONE,
-    Cls,
-    Cond,
-    Const,
-    Elem,
-    Func,
-    Ids,
-    Instance,
-    Items,
-    Lib,
-    Mod,
-    Modules,
-    Obj,
-    Params,
-    Partial,
-    Ref,
-    StateDict,
-    Super,
-    Sym,
-    Table,
-    Tensor,
-    Tuple,
-    Value,
-    tensor_of,
-)
+from freezelint.static.values import NONE, Cond, Const, Elem, Ids, Obj, Params, Partial, Sym, Tensor, tensor_of
 from freezelint.static.world import Flow, World, serial
-from freezelint.trace import events as ev
 from freezelint.trace.regions import Test
 
 
@@ -70,312 +38,6 @@ def call(it: Interpreter, name: str, args: Args, node: cst.Call, world: World) -
     return [(Sym(key, ""), world)]
 
 
-def _items(it: Interpreter, value: Value | None, node: cst.CSTNode, world: World) -> Items | None:
-    """What iterating a value yields, as far as it is known."""
-    if value is None:
-        return Items()
-    if isinstance(value, Params):
-        elements.use(it, value, "list()", node, world)
-        return Items((replace(value, iterator=None),))
-    if isinstance(value, Modules):
-        known = elements.children(it, value, world)
-        return Items(known) if known is not None else None
-    if isinstance(value, Sym) and value.kind == "map":
-        _consumed(it, value, node, world)
-        return Items((), True)
-    known_items = evaluate.items_of(value, world)
-    if known_items is not None:
-        return known_items
-    unrolled = elements.unrolled(it, value, world, node)
-    return Items(unrolled) if unrolled is not None else None
-
-
-def _consumed(it: Interpreter, value: Sym, node: cst.CSTNode, world: World) -> None:
-    """`list(map(fn, parameters))`: now fn runs on each, as in a loop."""
-    func, over = value.key[1:3]  # type: ignore[index]
-    element = elements.one_pass(it, over, world, node)
-    if element is not None:
-        binding, loop = element
-        calls.call(it, func, Args([binding]), node, world)  # type: ignore[arg-type]
-        world.elements.pop(loop, None)
-
-
-def _list(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    value = args.get(0)
-    if isinstance(value, (Modules, Ids)):
-        return [(value, world)]
-    known = _items(it, value, node, world)
-    if known is not None:
-        return [(evaluate.new_list(world, known.items, known.more), world)]
-    return [
-        (value if isinstance(value, (Tensor, Sym)) and value is not None else evaluate.new_list(world, (), True), world)
-    ]
-
-
-def _in_other_order(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    """What is in a list, in an order that is not known."""
-    return [(_reordered(value, after), after) for value, after in _list(it, args, node, world)]
-
-
-def _reversed(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    done: Outcomes = []
-    for value, after in _list(it, args, node, world):
-        record = after.heap.get(value.serial) if isinstance(value, Ref) else None
-        if isinstance(value, Ref) and isinstance(record, Items) and not record.more:
-            after.heap[value.serial] = replace(record, items=record.items[::-1])
-        done.append((_reordered(value, after), after))
-    return done
-
-
-def _reordered(value: Value, world: World) -> Value:
-    record = world.heap.get(value.serial) if isinstance(value, Ref) else None
-    if isinstance(value, Ref) and isinstance(record, Items):
-        items = tuple(replace(i, of=None) if isinstance(i, Params) else i for i in record.items)
-        world.heap[value.serial] = replace(record, items=items)
-    return value
-
-
-def _tuple(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    done: Outcomes = []
-    for value, after in _list(it, args, node, world):
-        known = after.heap.get(value.serial) if isinstance(value, Ref) else None
-        if isinstance(known, Items) and not known.more and not any(isinstance(i, Params) for i in known.items):
-            value = Tuple(known.items)
-        done.append((value, after))
-    return done
-
-
-def _filter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    func, value = args.get(0), args.get(1)
-    if isinstance(value, Ref):
-        record = world.heap.get(value.serial)
-        if isinstance(record, Items) and record.items and all(isinstance(i, Params) for i in record.items):
-            members = tuple(dict.fromkeys(m for i in record.items for m in i.members))  # type: ignore[attr-defined]
-            value = Params(members, named=all(i.named for i in record.items))  # type: ignore[attr-defined]
-    element = elements.one_pass(it, value, world, node) if value is not None else None
-    if element is None or not isinstance(func, (Func, Lib)):
-        return calls.unknown(it, "filter", args, node, world, escapes=False)
-    binding, loop = element
-    done: Outcomes = []
-    members = world.elements[loop]
-    for cond, after in calls.call(it, func, Args([binding]), node, world):
-        if isinstance(cond, Cond) and cond.loop == loop:
-            yes, _, maybe = branches.partition(cond, members, after)
-            branches.select(it, cond, (*yes, *maybe), members, node, after)
-            flag = comprehensions.tests_flag(cond)
-            # What passes a test of flags that are not known is for the optimizer to say: it keeps it as `perhaps`.
-            chosen, unsure = (*yes, *maybe), bool(maybe) and cond.op != "flag"
-        else:
-            known = branches.truth(cond, after)
-            chosen, unsure, flag = (members, known is None, False) if known is not False else ((), False, False)
-        after.elements.pop(loop, None)
-        iterator = serial()
-        it.emit(
-            after,
-            ev.TakeParams(site=it.place(node), lap=it.lap(after), iterator=iterator, text=evaluate.source(it, node)),
-        )
-        named = isinstance(value, Params) and value.named
-        was = isinstance(value, Params) and value.filtered
-        done.append(
-            (
-                Params(
-                    chosen,
-                    named=named,
-                    iterator=iterator,
-                    filtered=flag or was,
-                    unsure=unsure or (isinstance(value, Params) and value.unsure),
-                ),
-                after,
-            )
-        )
-    return done
-
-
-def _map(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    func, value = args.get(0), args.get(1)
-    if isinstance(value, Params) and isinstance(func, Lib) and func.name == "builtins.id":
-        elements.use(it, value, "map(id, ...)", node, world)
-        return [(Ids(value.members, value.unsure), world)]
-    if isinstance(value, Ref) and isinstance(func, Lib) and func.name == "builtins.id":
-        record = world.heap.get(value.serial)
-        if isinstance(record, Items) and all(isinstance(i, Params) for i in record.items):
-            members = tuple(m for i in record.items for m in i.members)  # type: ignore[attr-defined]
-            return [(Ids(members, record.more), world)]
-    if isinstance(func, Func) and isinstance(value, (Params, Modules)):
-        # Nothing happens until it is consumed, and nobody consumes a bare statement; `list(map(...))` does.
-        return [(Sym(("map", func, value, serial()), "map(...)", kind="map"), world)]
-    known = _items(it, value, node, world) if value is not None else None
-    if (
-        known is not None
-        and not known.more
-        and func is not None
-        and len(known.items) <= elements.UNROLLED
-        and not any(isinstance(i, Params) for i in known.items)
-    ):
-        rows: list[tuple[list[Value], World]] = [([], world)]
-        for item in known.items:
-            rows = [([*got, out], w2) for got, w in rows for out, w2 in calls.call(it, func, Args([item]), node, w)]
-        return [(evaluate.new_list(w, got), w) for got, w in rows]
-    return calls.unknown(it, "map", args, node, world, escapes=False)
-
-
-def _enumerate(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    value = args.get(0)
-    start = args.get(1, "start")
-    first = start.value if isinstance(start, Const) and isinstance(start.value, int) else 0
-    known = elements.unrolled(it, value, world, node) if value is not None else None
-    if known is not None:
-        return [(evaluate.new_list(world, [Tuple((Const(at), item)) for at, item in enumerate(known, first)]), world)]
-    stacked = value is not None and elements.stack(it, value, world) is not None
-    if stacked or isinstance(value, (Params, Modules, StateDict, Obj)) or _of_params(value, world):
-        return [(Sym(("enumerate", value, first)), world)]
-    return [(Sym(("enumerated", value)), world)]
-
-
-def _of_params(value: Value | None, world: World) -> bool:
-    record = world.heap.get(value.serial) if isinstance(value, Ref) else None
-    return isinstance(record, Items) and bool(record.items) and all(isinstance(i, Params) for i in record.items)
-
-
-def _zip(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    modules = next((v for v in args.pos if isinstance(v, Modules) and v.how == "modules"), None)
-    params = next((v for v in args.pos if isinstance(v, Params) and not v.single), None)
-    if len(args.pos) == 2 and modules is not None and params is not None:
-        texts = [evaluate.source(it, arg.value) for arg in node.args]
-        if isinstance(args.pos[0], Params):
-            texts.reverse()
-        it.emit(world, ev.ZipApart(site=it.place(node), lap=it.lap(world), modules=texts[0], parameters=texts[1]))
-        return [(Sym(("apart", serial())), world)]  # which parameter a module meets is chance
-    lists = [elements.unrolled(it, v, world, node) for v in args.pos]
-    if lists and all(items is not None for items in lists):
-        rows = [Tuple(tuple(row)) for row in zip(*[items for items in lists if items is not None], strict=False)]
-        return [(evaluate.new_list(world, rows), world)]
-    return [(Sym(("zip", tuple(args.pos))), world)]
-
-
-def _isinstance(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    value, kinds = args.get(0), args.get(1)
-    if isinstance(value, Elem) and value.what == "module" and kinds is not None:
-        names = calls.layer_kinds(it, kinds, world)
-        text = evaluate.source(it, node)
-        if names is not None:
-            return [(Cond(value.loop, "test", test=Test("layer", names, text)), world)]
-        return [(comparisons.opaque(it, value, node), world)]
-    if isinstance(value, Elem):
-        return [(comparisons.opaque(it, value, node), world)]
-    if isinstance(value, Obj) and kinds is not None:
-        record = world.heap.get(value.serial)
-        if isinstance(record, Instance):
-            known = _is_instance(it, record, value, kinds, world)
-            if known is not None:
-                return [(Const(known), world)]
-    if isinstance(value, Const) and isinstance(kinds, Lib) and kinds.name in _PLAIN:
-        return [(Const(isinstance(value.value, _PLAIN[kinds.name])), world)]
-    if isinstance(kinds, Cls) and isinstance(value, Obj):
-        record = world.heap.get(value.serial)
-        if isinstance(record, Instance) and record.cls is not None:
-            return [(Const(kinds.info in classes.order(it, record.cls, world)), world)]
-    return [(Sym(("isinstance", value, kinds)), world)]
-
-
-_PLAIN: dict[str, Any] = {
-    "builtins.str": str,
-    "builtins.int": int,
-    "builtins.float": float,
-    "builtins.bool": bool,
-    "builtins.list": list,
-    "builtins.dict": dict,
-    "builtins.tuple": tuple,
-}
-
-
-def _is_instance(it: Interpreter, record: Instance, value: Obj, kinds: Value, world: World) -> bool | None:
-    names = calls.layer_kinds(it, kinds, world)
-    if names is None or record.part is None:
-        return None
-    if record.cls is None and not record.symbolic and record.part.layers is not None:
-        kind = record.part.layers.get(value.path)
-        own = kind.kind if kind is not None else record.kind if not value.path else None
-        if own is not None:
-            return Test("layer", names).of_layer(own).value == "yes" or own in names
-    return None
-
-
-def _type(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    value = args.get(0)
-    if isinstance(value, Elem) and value.what == "module":
-        return [(Elem(value.loop, "class"), world)]
-    record = world.heap.get(value.serial) if isinstance(value, Obj) else None
-    if isinstance(record, Instance) and record.cls is not None:
-        return [(Cls(record.cls), world)]
-    return [(Sym(("type", value)), world)]
-
-
-def _getattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    owner, name = args.get(0), args.get(1)
-    if owner is not None and isinstance(name, Const) and isinstance(name.value, str) and name.value.isidentifier():
-        return attributes.get(it, owner, name.value, node, world)
-    if isinstance(owner, Lib):
-        return [(Sym(("registry", owner.name, name)), world)]
-    if it.hypothetical and isinstance(name, Sym) and isinstance(owner, Obj) and (members := it.members(owner, world)):
-        # Some part of it: what code out of view may unfreeze by name is why a frozen part is held.
-        return [(elements.some_of(it, elements.sliced(members, "getattr"), world), world)]
-    done: Outcomes = []
-    for known, after in branches.named(it, name if name is not None else NONE, node, world) if owner else ():
-        if known.isidentifier() and isinstance(owner, (Mod, Cls, Obj)):
-            done += attributes.get(it, owner, known, node, after)
-        else:
-            done.append((Sym(("getattr", owner, name)), after))
-    return done or [(Sym(("getattr", owner, name)), world)]
-
-
-def _setattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    owner, name, value = args.get(0), args.get(1), args.get(2)
-    if owner is not None and value is not None and isinstance(name, Const) and isinstance(name.value, str):
-        writing.put(it, owner, name.value, value, node, world)
-    elif owner is not None and not isinstance(value, (Const, Cond)):
-        calls.escape(it, Args([owner]), "setattr()", node, world)  # a part of it was replaced
-    return [(NONE, world)]
-
-
-def _hasattr(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    owner, name = args.get(0), args.get(1)
-    if isinstance(owner, Elem):
-        if owner.what == "module" and isinstance(name, Const) and name.value in attributes.PARAMETER_NAMES:
-            return [(Const(True), world)]  # what has none is not meant by what follows
-        return [(comparisons.opaque(it, owner, node), world)]
-    record = world.heap.get(owner.serial) if isinstance(owner, Obj) else None
-    if isinstance(record, Instance) and isinstance(name, Const) and not record.symbolic:
-        path = f"{owner.path}.{name.value}" if isinstance(owner, Obj) and owner.path else str(name.value)
-        if path in record.attrs:
-            return [(Const(True), world)]
-        if record.cls is not None and classes.member(it, record.cls, str(name.value), world):
-            return [(Const(True), world)]
-        layers = record.part.layers if record.part is not None else None
-        if layers:
-            known = path in layers or any(k.startswith(path + ".") for k in layers)
-            if known or (record.part is not None and record.cls is None and name.value != "module"):
-                return [(Const(known), world)]
-        if name.value == "module":
-            return [(Const(False), world)]
-        whole = isinstance(owner, Obj) and not owner.path and not owner.worn
-        if whole and record.cls is not None and classes.lacks(it, record.cls, path, world):
-            return [(Const(False), world)]
-    return [(Sym(("hasattr", owner, name)), world)]
-
-
-def _super(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    cls, owner = it.scope.cls, it.scope.owner
-    named = args.get(0)
-    if isinstance(named, Cls):
-        cls = named.info
-    if len(args.pos) > 1:
-        owner = args.pos[1]
-    if cls is not None and owner is not None:
-        return [(Super(owner, cls), world)]
-    return [(Sym(("super", id(node))), world)]
-
-
 def _sum(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     value = args.get(0)
     if isinstance(value, Params):
@@ -384,40 +46,6 @@ def _sum(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     if any(isinstance(v, Tensor) for v in values):
         return [(tensors.computed(world, tensor_of(values)), world)]
     return [(Sym(("fresh", serial())), world)]
-
-
-def _any(it: Interpreter, args: Args, node: cst.Call, world: World, every: bool = False) -> Outcomes:
-    value = args.get(0)
-    if isinstance(value, Cond):
-        return [(value, world)]
-    if isinstance(value, Sym) and value.kind == "map":
-        _consumed(it, value, node, world)
-    if isinstance(value, Ref) and isinstance(record := world.heap.get(value.serial), Items) and record.items:
-        asked = [comparisons.opaque(it, i, node) if isinstance(i, Elem) else i for i in record.items]
-        conds = [i for i in asked if isinstance(i, Cond)]
-        if len(conds) == len(record.items) and len({c.loop for c in conds}) == 1:
-            if len(conds) == 1 and conds[0].test is not None and conds[0].test.kind == "opaque":
-                return [(conds[0], world)]
-            tests = [c.test for c in conds if c.test is not None and c.op == "test"]
-            if not every and len(tests) == len(conds) and len({t.kind for t in tests}) == 1:
-                args_ = tuple(dict.fromkeys(a for t in tests for a in t.args))
-                text = f"any of {', '.join(map(repr, args_[:4]))} {tests[0].kind} name"
-                return [(Cond(conds[0].loop, "test", test=Test(tests[0].kind, args_, text)), world)]
-            joined = conds[0]
-            for cond in conds[1:]:
-                joined = Cond(joined.loop, "and" if every else "or", (joined, cond))
-            return [(joined, world)]
-        known = [branches.truth(i, world) for i in record.items]
-        decisive = not every
-        if decisive in known:
-            return [(Const(decisive), world)]
-        if not record.more and all(k is (not decisive) for k in known):
-            return [(Const(not decisive), world)]
-    return [(Sym(("any", value, serial())), world)]
-
-
-def _all(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    return _any(it, args, node, world, every=True)
 
 
 def _number(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
@@ -438,39 +66,13 @@ def _str(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     return [(value if isinstance(value, Elem) else Sym(("str", value)), world)]
 
 
-def _dict(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    ref = Ref(serial())
-    first = args.get(0)
-    if isinstance(first, Params) and first.named:
-        elements.use(it, first, "dict()", node, world)
-        return [(replace(first, iterator=None), world)]
-    items: dict[Any, Value] = {}
-    more = args.more
-    if isinstance(first, Ref) and isinstance(record := world.heap.get(first.serial), Table):
-        items, more = dict(record.items), more or record.more
-    elif (
-        isinstance(first, Ref)
-        and isinstance(record := world.heap.get(first.serial), Items)
-        and not record.more
-        and all(isinstance(i, Tuple) and len(i.items) == 2 and isinstance(i.items[0], Const) for i in record.items)
-    ):
-        items = {i.items[0].value: i.items[1] for i in record.items}  # type: ignore[attr-defined]
-    elif isinstance(first, Modules) and first.named and (children := elements.children(it, first, world)) is not None:
-        items = {pair.items[0].value: pair.items[1] for pair in children}  # type: ignore[attr-defined]
-    elif first is not None:
-        more = True
-    items.update(args.kw)
-    world.heap[ref.serial] = Table(items, more)
-    return [(ref, world)]
-
-
 def _len(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     value = args.get(0)
     if isinstance(value, Const) and isinstance(value.value, (str, tuple)):
         return [(Const(len(value.value)), world)]
     if isinstance(value, Elem):
         return [(Elem(value.loop, "derived"), world)]
-    if isinstance(value, Params) and branches.truth(value, world) is False:
+    if isinstance(value, Params) and assumptions.truth(value, world) is False:
         return [(Const(0), world)]
     known = evaluate.items_of(value, world) if value is not None else None
     if known is not None and not known.more and not any(isinstance(i, Params) for i in known.items):
@@ -489,59 +91,9 @@ def _id(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     return [(Sym(("id", value)), world)]
 
 
-def _next(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    value = args.get(0)
-    if isinstance(value, Params):
-        return [(some(replace(value, iterator=None), "next()"), world)]
-    if isinstance(value, Tensor):
-        return [(value, world)]
-    if isinstance(value, Modules):
-        known = elements.children(it, value, world)
-        if known:
-            return [(known[0], world)]
-    return [(Sym(("fresh", serial())), world)]
-
-
 def _same(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
     value = args.get(0)
     return [(value if value is not None else NONE, world)]
-
-
-def _chain(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    items: list[Value] = []
-    more = args.more
-    for value in args.pos:
-        known = evaluate.items_of(value, world)
-        if known is None:
-            more = True
-        else:
-            items += known.items
-            more = more or known.more
-    params = [i for i in items if isinstance(i, Params) and not i.single]
-    if items and len(params) == len(items):
-        iterator = serial()
-        it.emit(
-            world,
-            ev.TakeParams(site=it.place(node), lap=it.lap(world), iterator=iterator, text=evaluate.source(it, node)),
-        )
-        members = tuple(dict.fromkeys(m for p in params for m in p.members))
-        return [
-            (
-                Params(
-                    members,
-                    iterator=iterator,
-                    filtered=all(p.filtered for p in params),
-                    unsure=more or any(p.unsure for p in params),
-                ),
-                world,
-            )
-        ]
-    return [(evaluate.new_list(world, items, more), world)]
-
-
-def _chain_from(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
-    known = evaluate.items_of(args.pos[0], world) if args.pos else None
-    return _chain(it, Args(list(known.items) if known else [], {}, known is None or known.more), node, world)
 
 
 def _partial(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
@@ -574,44 +126,44 @@ def _parameter(it: Interpreter, args: Args, node: cst.Call, world: World) -> Out
 
 
 FUNCTIONS: dict[str, Callable[[Interpreter, Args, cst.Call, World], Outcomes]] = {
-    "builtins.list": _list,
-    "builtins.set": _in_other_order,
-    "builtins.sorted": _in_other_order,
-    "builtins.reversed": _reversed,
-    "builtins.frozenset": _list,
-    "builtins.tuple": _tuple,
+    "builtins.list": iterables.list_,
+    "builtins.set": iterables.in_other_order,
+    "builtins.sorted": iterables.in_other_order,
+    "builtins.reversed": iterables.reversed_,
+    "builtins.frozenset": iterables.list_,
+    "builtins.tuple": iterables.tuple_,
     "builtins.iter": _same,
-    "builtins.filter": _filter,
-    "builtins.map": _map,
-    "builtins.enumerate": _enumerate,
-    "builtins.zip": _zip,
-    "builtins.isinstance": _isinstance,
-    "builtins.type": _type,
-    "builtins.getattr": _getattr,
-    "builtins.setattr": _setattr,
-    "builtins.hasattr": _hasattr,
-    "builtins.super": _super,
+    "builtins.filter": iterables.filter_,
+    "builtins.map": iterables.map_,
+    "builtins.enumerate": iterables.enumerate_,
+    "builtins.zip": iterables.zip_,
+    "builtins.isinstance": introspection.isinstance_,
+    "builtins.type": introspection.type_,
+    "builtins.getattr": introspection.getattr_,
+    "builtins.setattr": introspection.setattr_,
+    "builtins.hasattr": introspection.hasattr_,
+    "builtins.super": introspection.super_,
     "builtins.sum": _sum,
-    "builtins.any": _any,
-    "builtins.all": _all,
+    "builtins.any": iterables.any_,
+    "builtins.all": iterables.all_,
     "builtins.float": _number,
     "builtins.int": _number,
     "builtins.bool": _number,
     "builtins.str": _str,
-    "builtins.dict": _dict,
+    "builtins.dict": iterables.dict_,
     "builtins.len": _len,
     "builtins.id": _id,
-    "builtins.next": _next,
+    "builtins.next": iterables.next_,
     "builtins.print": _cut_print,
     "builtins.exit": _exit,
     "builtins.quit": _exit,
     "sys.exit": _exit,
     "os._exit": _exit,
-    "itertools.chain": _chain,
-    "itertools.chain.from_iterable": _chain_from,
+    "itertools.chain": iterables.chain,
+    "itertools.chain.from_iterable": iterables.chain_from,
     "functools.partial": _partial,
-    "collections.OrderedDict": _dict,
-    "collections.defaultdict": _dict,
+    "collections.OrderedDict": iterables.dict_,
+    "collections.defaultdict": iterables.dict_,
     "re.match": _match,
     "re.search": _match,
     "re.fullmatch": _match,

@@ -8,7 +8,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, calls, order
+from freezelint.static import assumptions, calls, order
 from freezelint.static.evaluate import evaluate_all, fresh, items_of, source, strings
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Cond, Const, Elem, Ids, Params, Ref, Sym, Table, Tensor, Tuple, Value
@@ -48,7 +48,7 @@ def compare(it: Interpreter, node: cst.CSTNode, op: cst.BaseCompOp, left: Value,
     negative = isinstance(op, (cst.NotEqual, cst.NotIn, cst.IsNot))
     if isinstance(left, Elem) or isinstance(right, Elem) or isinstance(left, Cond) or isinstance(right, Cond):
         found = _compare_element(it, node, op, left, right, world)
-        return branches.negated(found, world) if negative else found
+        return assumptions.negated(found, world) if negative else found
     if isinstance(op, (cst.Equal, cst.NotEqual, cst.Is, cst.IsNot)):
         same = equal(left, right, exact=isinstance(op, (cst.Is, cst.IsNot)))
         if same is not None:
@@ -102,7 +102,7 @@ def _compare_element(
 ) -> Value:
     text = source(it, node)
     if isinstance(left, Cond) and isinstance(right, Const) and isinstance(right.value, bool):
-        return left if right.value else branches.negated(left, world)
+        return left if right.value else assumptions.negated(left, world)
     elem = left if isinstance(left, Elem) else right if isinstance(right, Elem) else None
     if elem is None:
         loop = left.loop if isinstance(left, Cond) else right.loop  # type: ignore[attr-defined]
@@ -144,7 +144,7 @@ def _compare_element(
         test = order.before(counted, max(count, 0), text)
         if test is not None:
             counts = Cond(elem.loop, "test", test=test)
-            return counts if isinstance(op, (cst.LessThan, cst.LessThanEqual)) else branches.negated(counts, world)
+            return counts if isinstance(op, (cst.LessThan, cst.LessThanEqual)) else assumptions.negated(counts, world)
     if elem.what.startswith("found:") and isinstance(op, (cst.Equal, cst.NotEqual)):
         _, of, word = elem.what.split(":", 2)  # `classname.find("BatchNorm") != -1`: found is the negation of == -1
         test = (

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import libcst as cst
 
-from freezelint.static import assignments, branches, execute
+from freezelint.static import assignments, assumptions, execute
 from freezelint.static.comparisons import equal
 from freezelint.static.evaluate import evaluate, source
 from freezelint.static.interpreter import Interpreter
@@ -90,14 +90,14 @@ def match_(it: Interpreter, node: cst.Match, world: World) -> list[World]:
             for w in open_worlds:
                 known = _matches(it, case.pattern, value, w)
                 key, text = _as_test(it, case.pattern, node.subject, value, w)
-                known = branches.truth(key, w) if known is None else known
+                known = assumptions.truth(key, w) if known is None else known
                 if known is False:
                     nxt.append(w)
                     continue
                 if known is None:
                     other = w.fork()
                     for outcome, there in ((True, w), (False, other)):
-                        branches.assume(it, key, outcome, case.pattern, there)
+                        assumptions.assume(it, key, outcome, case.pattern, there)
                         there.assumed[key] = replace(there.assumed[key], text=text)
                     nxt.append(other)
                 done += execute.block(it, case.body.body, [w])

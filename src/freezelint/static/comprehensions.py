@@ -6,7 +6,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import assignments, branches, elements, evaluate
+from freezelint.static import assignments, assumptions, branches, elements, evaluate
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.loops import item_of
 from freezelint.static.modules import names_in
@@ -112,7 +112,7 @@ def _filtered(
         return [([value], False, after) for value, after in evaluate.evaluate(it, elt, world)]
     done: list[tuple[list[Value], bool, World]] = []
     for value, after in evaluate.evaluate(it, clause.ifs[at].test, world):
-        known = branches.truth(value, after)
+        known = assumptions.truth(value, after)
         if known is False:
             done.append(([], False, after))
         elif isinstance(value, Cond) and value.loop in after.elements:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import libcst as cst
 
-from freezelint.static import branches, execute
+from freezelint.static import assumptions, branches, execute
 from freezelint.static.evaluate import evaluate, source
 from freezelint.static.interpreter import Interpreter, OutOfFuel
 from freezelint.static.values import (
@@ -54,7 +54,7 @@ def _stray(it: Interpreter, test: cst.BaseExpression, world: World) -> None:
     """Mark the world of an option that has no name in `if ... elif ...`: no user of the program goes there."""
     here = it.place(test)
     for key, assumption in world.assumed.items():
-        if assumption.at == here and not assumption.truth and branches.words_of(key):
+        if assumption.at == here and not assumption.truth and assumptions.words_of(key):
             world.assumed[key] = replace(assumption, stray=True)
 
 

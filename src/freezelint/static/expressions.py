@@ -10,6 +10,7 @@ import libcst as cst
 from freezelint.static import (
     arguments,
     assignments,
+    assumptions,
     attributes,
     branches,
     calls,
@@ -143,7 +144,7 @@ def _conditional(it: Interpreter, node: cst.IfExp, world: World) -> Outcomes:
                 and isinstance(yes.value, bool)
                 and isinstance(no.value, bool)
             ):
-                done.append((case.cond if yes.value else branches.negated(case.cond, after), after))
+                done.append((case.cond if yes.value else assumptions.negated(case.cond, after), after))
             else:
                 done.append((yes if yes == no else fresh(), after))
     return done

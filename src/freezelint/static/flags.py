@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import libcst as cst
 
-from freezelint.static import branches, classes, intent, tensors
+from freezelint.static import assumptions, branches, classes, intent, tensors
 from freezelint.static.attributes import PARAMETER_NAMES
 from freezelint.static.evaluate import evaluate, source
 from freezelint.static.interpreter import Interpreter
@@ -206,7 +206,7 @@ def set_flag(
         value = Sym(("flag", id(node)))
     to = flag(value)
     if to is UNSURE and isinstance(value, Sym):
-        known = branches.truth(value, world)
+        known = assumptions.truth(value, world)
         to = Tri.of(known)
     region = frozenset(p for _, p in members)
     if to is YES and it.tied:

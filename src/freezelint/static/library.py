@@ -34,7 +34,7 @@ from freezelint.knowledge.rows import (
 )
 from freezelint.static import (
     adapters,
-    branches,
+    assumptions,
     builtin,
     calls,
     evaluate,
@@ -232,7 +232,7 @@ def layer(it: Interpreter, row: LayerRow, args: Args, node: cst.CSTNode, world: 
         return _new(it, row.kind, Layer(row.kind, params, rate), node, world, traits=traits)
     made = _new(it, row.kind, Layer(row.kind, params, rate), node, world, pretrained=YES)
     asked = args.at(row.freezes)
-    known = True if asked is None and not args.more else branches.truth(asked, world) if asked is not None else None
+    known = True if asked is None and not args.more else assumptions.truth(asked, world) if asked is not None else None
     if known is not False:
         event = ev.SetRequiresGrad(
             site=it.place(node),

@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from freezelint.static import branches, classes
+from freezelint.static import assumptions, classes
 from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.values import Instance, Obj, Sym
@@ -28,7 +28,7 @@ def load(it: Interpreter, owner: Obj, args: Args, node: cst.Call, world: World) 
             site=it.place(node),
             lap=it.lap(world),
             region=it.region(owner, world),
-            strict=YES if strict is None else Tri.of(branches.truth(strict, world)),
+            strict=YES if strict is None else Tri.of(assumptions.truth(strict, world)),
             ignored=it.unused is node,
             plain=plain,
             foreign="Lightning" if plain and _of_lightning(it, owner, node, world) else "",

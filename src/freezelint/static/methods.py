@@ -8,6 +8,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static import (
+    assumptions,
     branches,
     calls,
     classes,
@@ -56,7 +57,7 @@ def call(
 ) -> Outcomes:
     """`owner.name(*args)`."""
     if name == "requires_grad_" and isinstance(flag := args.get(0, "requires_grad"), Sym):
-        if branches.truth(flag, world) is None:
+        if assumptions.truth(flag, world) is None:
             cases = branches.settled(it, flag, node, world)
             return [out for to, w in cases for out in call(it, owner, name, Args([to]), node, w, called)]
     if isinstance(owner, Super):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from freezelint.static import branches, classes, functions
+from freezelint.static import assumptions, branches, classes, functions
 from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Const, Func, Instance, Obj
@@ -18,7 +18,7 @@ from freezelint.trace.tri import NO, UNSURE, YES, Tri
 def asked(args: Args, world: World) -> Tri:
     """The mode that `train(mode)` asks for."""
     value = args.get(0, "mode")
-    return YES if value is None else Tri.of(branches.truth(value, world))
+    return YES if value is None else Tri.of(assumptions.truth(value, world))
 
 
 def switch(
@@ -39,7 +39,7 @@ def switch(
     """
     if name == "train":
         value = args.get(0, "mode")
-        if value is not None and branches.truth(value, world) is None and by != "framework":
+        if value is not None and assumptions.truth(value, world) is None and by != "framework":
             # Which mode depends on a test: decide it as an `if` would, so that later tests agree.
             done: Outcomes = []
             for case in branches.decide(it, value, node, world):

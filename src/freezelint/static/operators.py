@@ -8,7 +8,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, elements, tensors
+from freezelint.static import assumptions, elements, tensors
 from freezelint.static.evaluate import evaluate, evaluate_all, fresh, items_of, new_list, source
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import Cond, Const, Elem, Params, Ref, Sym, Tensor, Tuple, Value, tensor_of
@@ -100,7 +100,7 @@ def unary(it: Interpreter, node: cst.UnaryOperation, world: World) -> Outcomes:
     done: Outcomes = []
     for value, after in evaluate(it, node.expression, world):
         if isinstance(node.operator, cst.Not):
-            done.append((branches.negated(value, after), after))
+            done.append((assumptions.negated(value, after), after))
         elif (
             isinstance(value, Const) and isinstance(value.value, (int, float)) and isinstance(node.operator, cst.Minus)
         ):
@@ -116,7 +116,7 @@ def boolean(it: Interpreter, node: cst.BooleanOperation, world: World) -> Outcom
     done: Outcomes = []
     conjunction = isinstance(node.operator, cst.And)
     for left, after in evaluate(it, node.left, world):
-        truth = branches.truth(left, after)
+        truth = assumptions.truth(left, after)
         if truth is not None and truth is not conjunction:
             done.append((left, after))
             continue
@@ -125,7 +125,7 @@ def boolean(it: Interpreter, node: cst.BooleanOperation, world: World) -> Outcom
                 done.append((right, then))
             elif isinstance(left, Cond) and isinstance(right, Cond) and left.loop == right.loop:
                 done.append((Cond(left.loop, "and" if conjunction else "or", (left, right)), then))
-            elif isinstance(left, Cond) and branches.truth(right, then) is conjunction:
+            elif isinstance(left, Cond) and assumptions.truth(right, then) is conjunction:
                 done.append((left, then))
             elif not conjunction and isinstance(left, Sym) and not isinstance(right, (Const, Sym, Cond)):
                 done.append((right, then))  # `model or default()`: what is known of it

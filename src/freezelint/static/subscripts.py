@@ -7,7 +7,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import branches, elements, evaluate, indexed, order
+from freezelint.static import assumptions, elements, evaluate, indexed, order
 from freezelint.static.children import attach
 from freezelint.static.interpreter import Interpreter, settle
 from freezelint.static.values import (
@@ -151,7 +151,7 @@ def sliced(
     text = "[" + ":".join("" if b is None else str(b) for b in bounds[:2]) + "]"
     if isinstance(owner, Tensor):
         return _part(owner, world)
-    if isinstance(owner, Sym) and (word := branches.known_word(owner, world)) is not None:
+    if isinstance(owner, Sym) and (word := assumptions.known_word(owner, world)) is not None:
         owner = word
     if isinstance(owner, Modules):
         if known and bounds[2] is None and owner.start is None and owner.stop is None:

@@ -12,7 +12,7 @@ from freezelint.knowledge.rows import AdapterRow, Arg, CheckpointingRow, Trainer
 from freezelint.static import (
     adapters,
     arguments,
-    branches,
+    assumptions,
     calls,
     classes,
     evaluate,
@@ -171,7 +171,7 @@ def _prepared(it: Interpreter, owner: Obj, row: TrainerRow, module: Obj, node: c
     asked = isinstance(wanted, Sym) and bool(re.search(r"\bif [\w.]*gradient_checkpointing:", it.scope.module.text))
     if isinstance(wanted, Const):
         asked = wanted.value is True
-    elif asked and wanted is not None and branches.truth(wanted, world) is False:
+    elif asked and wanted is not None and assumptions.truth(wanted, world) is False:
         asked = False
     if asked and not row.adapts:  # TRL's trainers enable the gradients of inputs themselves
         kind = adapters.setting(settings, "gradient_checkpointing_kwargs", world)

@@ -11,7 +11,7 @@ import libcst as cst
 from freezelint.knowledge.models import BASES, CHECKPOINTS, FAMILIES, NEW_HEADS, TRAITS
 from freezelint.knowledge.rows import FamilyRow
 from freezelint.knowledge.zoo import Architecture, architecture, family_traits, tops, usual_names
-from freezelint.static import branches
+from freezelint.static import assumptions, branches
 from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import NONE, Const, Instance, Obj, Sym
@@ -197,9 +197,9 @@ def _pretrained(row: FamilyRow, called: str, args: Args, world: World) -> Tri:
         if value == NONE:
             asked.append(NO)
         elif isinstance(value, Sym):  # an option: a No that only this world assumes is the user's choice
-            asked.append(YES if branches.truth(value, world) else UNSURE)
+            asked.append(YES if assumptions.truth(value, world) else UNSURE)
         else:
-            asked.append(Tri.of(branches.truth(value, world)))
+            asked.append(Tri.of(assumptions.truth(value, world)))
     if YES in asked:
         return YES
     if UNSURE in asked or args.more:
