@@ -292,9 +292,8 @@ NOTES = 6  # of one finding; more would be no story
 
 def _excused(one: Found, excused: Set[tuple[str, object]]) -> bool:
     """Whether a world showed that a place, or the cause that is blamed for it, is right after all."""
-    return (one.rule.slug, one.fault.site) in excused or (
-        one.fault.about is not None and (one.rule.slug, one.fault.about) in excused
-    )
+    places = (one.fault.site, one.fault.about, one.spoken_for)
+    return any(place is not None and (one.rule.slug, place) in excused for place in places)
 
 
 def conclude(
@@ -390,6 +389,7 @@ def _when(group: list[Found], endings: Mapping[int, list[Ending]]) -> str | None
     for entry in {one.entry for one in group}:
         ended = endings.get(entry, [])
         saw = [e for e in ended if key in e.seen]
+        saw = [e for e in saw if not any(a.stray for a in e.assumed.values())] or saw
         if saw:
             trains = any(e.trained for e in saw)
             others = [e for e in ended if key not in e.seen and (e.trained or not trains)]
@@ -425,14 +425,21 @@ def _telling(common: Mapping[object, Assumption], others: list[Ending]) -> list[
     while left and candidates:
 
         def excluded(key: object, among: list[Ending] = left) -> int:
-            return sum(key in e.assumed and e.assumed[key].truth != common[key].truth for e in among)
+            return sum(_against(key, common[key], e.assumed) for e in among)
 
         best = max(candidates, key=excluded)
         if not excluded(best):
             break
         chosen.append(candidates.pop(best))
-        left = [e for e in left if not (best in e.assumed and e.assumed[best].truth != common[best].truth)]
+        left = [e for e in left if not _against(best, chosen[-1], e.assumed)]
     return chosen
+
+
+def _against(key: object, assumption: Assumption, assumed: Mapping[object, Assumption]) -> bool:
+    """Whether an assumption rules out a world that made these."""
+    if key in assumed:
+        return assumed[key].truth != assumption.truth
+    return any(_implied(other, Assumption(False, ""), {key: assumption}) for other, a in assumed.items() if a.truth)
 
 
 def _implied(key: object, assumption: Assumption, among: Mapping[object, Assumption]) -> bool:

@@ -66,6 +66,8 @@ _UNFREEZES = re.compile(r"unfreeze|requires_grad")
 def _suppose(it: Interpreter, body: cst.BaseSuite, world: World) -> None:
     """Look at a branch that this world rules out, for the excuses it gives, when the worlds that would take it may be
     among those that are no longer looked at: `unfreeze()` is why a frozen part is held."""
+    if world.twins and _UNFREEZES.search(it.scope.module.code(body)):
+        world.twins = {}  # this may be the branch that they would take
     if it.limit > 1 or it.hypothetical or id(body) in it.harmless:
         return
     if not _UNFREEZES.search(it.scope.module.code(body)):

@@ -25,7 +25,7 @@ from freezelint.static import (
     statements,
 )
 from freezelint.static.arguments import Args
-from freezelint.static.interpreter import ENTRY_FUEL, LOOP_FUEL, PART_FUEL, Ending, Interpreter, OutOfFuel, Scope
+from freezelint.static.interpreter import ENTRY_FUEL, LOOP_FUEL, PART_FUEL, Interpreter, OutOfFuel, Scope
 from freezelint.static.modules import ClassInfo, Module
 from freezelint.static.notebook import MARK
 from freezelint.static.prefilter import Segments, is_script, trains
@@ -126,7 +126,7 @@ def _attempt(
                 _uncalled(it, module, world)
                 it.emit(world, ev.End(site=it.place(module.tree), whole=whole))
                 trained = ev.Backward in world.state.last or ev.Step in world.state.last
-                it.endings.setdefault(it.entry, []).append(Ending(dict(world.assumed), world.seen, trained))
+                it.end(world, trained)
     except (OutOfFuel, TooFine, RecursionError):
         pass
 

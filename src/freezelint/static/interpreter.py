@@ -17,6 +17,7 @@ import libcst as cst
 
 from freezelint.knowledge import OWN_EXAMPLES, look_up
 from freezelint.knowledge.usual import stands_for
+from freezelint.static import twins
 from freezelint.static.choices import Choices
 from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place, definitions, dotted
 from freezelint.static.values import (
@@ -72,6 +73,7 @@ class Found:
     assumed: Mapping[Any, Assumption]
     entry: int = 0
     choice: tuple[str, str] | None = None  # a constant of the program, and the value it was given instead of its own
+    spoken_for: Any = None  # the place that was looked at, where this one is only known to be its twin
 
 
 @dataclass(frozen=True)
@@ -174,10 +176,14 @@ class Interpreter:
             for rule in listeners:
                 for fault in rule.check(run, event):
                     if isinstance(fault, Excuse):
-                        self.excused.add((rule.slug, fault.site))
+                        places = (fault.site, *(twin.built.site for twin in world.twins.get(fault.site, ())))
+                        self.excused |= {(rule.slug, place) for place in places}
                     elif not self.hypothetical:
                         world.seen |= {(rule.slug, fault.site)}
                         self.found.append(Found(rule, fault, dict(world.assumed), self.entry, self.choice))
+                        for other, twin in twins.faults(world, fault):
+                            assumed = {**world.assumed, **twin.assumed}
+                            self.found.append(Found(rule, other, assumed, self.entry, self.choice, fault.site))
         if isinstance(event, ev.Backward):
             self._reach(world, event)
         if isinstance(event, ev.BuildOptimizer):
@@ -236,8 +242,13 @@ class Interpreter:
 
     def _lose(self, world: World) -> None:
         """Remember what a world had assumed that is not followed further: what is found in others holds there only."""
-        ended = Ending(dict(world.assumed), world.seen, trained=True)
-        self.endings.setdefault(self.entry, []).append(ended)
+        self.end(world, trained=True)
+
+    def end(self, world: World, trained: bool) -> None:
+        """Remember how a world ended, and those that it speaks for."""
+        ended = self.endings.setdefault(self.entry, [])
+        ended.append(Ending(dict(world.assumed), world.seen, trained))
+        ended += [Ending(assumed, seen, trained) for assumed, seen in twins.endings(world)]
 
     def refuel(self, amount: int, reserve: bool = False) -> None:
         """Fuel for the next entry, as far as the file has any left, with a reserve for one that trains."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from freezelint.static import twins
 from freezelint.static.values import (
     NONE,
     Cls,
@@ -88,6 +89,7 @@ class World:
         "seen",
         "stack",
         "state",
+        "twins",
     )
 
     def __init__(self) -> None:
@@ -101,7 +103,8 @@ class World:
         self.flow = Flow.NORMAL
         self.result: Value = NONE
         self.laps: tuple[int, ...] = ()
-        self.seen: frozenset[Hashable] = frozenset()  # the faults rules saw on this way: (slug, site)
+        self.seen: frozenset[tuple[str, Any]] = frozenset()  # the faults rules saw on this way: (slug, site)
+        self.twins: twins.Twins = {}  # optimizers of worlds that were given up, for which one of this world speaks
 
     def own(self, where: int | str) -> dict[str, Value]:
         """The names bound in a frame or module, to write to."""
@@ -130,6 +133,7 @@ class World:
         new.result = self.result
         new.laps = self.laps
         new.seen = self.seen
+        new.twins = self.twins
         return new
 
 
@@ -200,6 +204,8 @@ def merge(worlds: list[World], limit: int = WORLDS, lost: Callable[[World], None
     for world in kept:
         if _frozen(world) not in seen:
             lost(world)
+        elif world not in few:
+            twins.speak_for(world, few)
     return few
 
 
@@ -274,6 +280,7 @@ def _absorb(one: World, other: World) -> bool:
         passes = {**other.state.passes, **one.state.passes}
         one.state = replace(one.state, passes=passes, clock=max(one.state.clock, other.state.clock))
     one.seen |= other.seen
+    one.twins = {**other.twins, **one.twins}
     _agree(one, other)
     return True
 
@@ -394,6 +401,7 @@ def _join(one: World, other: World) -> None:
     """Past the limit: one world for two that differ. Facts become Unsure, names that differ become unknown."""
     one.state = joined(one.state, other.state)
     one.seen |= other.seen
+    one.twins = {**other.twins, **one.twins}
     for where in one.names.keys() & other.names.keys():
         mine, theirs = one.names[where], other.names[where]
         if mine is not theirs:

@@ -161,6 +161,11 @@ class BuildOptimizer(Event):
     coasts: Tri = UNSURE
     nested: str = ""
 
+    @property
+    def allocates(self) -> bool:
+        """Whether it makes room for the state of parameters without a gradient as well, as two of torch's do."""
+        return self.kind in ("Adagrad", "LBFGS")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AddParamGroup(Event):

@@ -61,8 +61,6 @@ from freezelint.trace.repair import Repair
 from freezelint.trace.run import Excuse, Fault, Note, Run, grouped, name_is
 from freezelint.trace.tri import NO, YES
 
-_ALLOCATE = ("Adagrad", "LBFGS")  # those of torch that make room for parameters without a gradient as well
-
 
 @rule(on=(End, SetRequiresGrad), severity=INFO)
 def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
@@ -82,7 +80,7 @@ def check(run: Run, event: End | SetRequiresGrad) -> Iterator[Fault | Excuse]:
         if len(frozen) == 1 and frozen[0].is_bias:
             continue  # one bias that a BatchNorm makes useless, or a constant: meant so, and not worth a word
         for freeze, region in grouped(frozen, lambda part: run.last(SetRequiresGrad, part)):
-            harm = "which allocates its state for them all the same" if optimizer.kind in _ALLOCATE else ""
+            harm = "which allocates its state for them all the same" if optimizer.built.allocates else ""
             if not optimizer.built.skips_none:
                 harm = "whose own step() does not ask whether there is a gradient: it fails on None, or moves them"
             cost = harm or "which skips parameters without a gradient and allocates no state for them"
