@@ -9,7 +9,8 @@ import libcst as cst
 from freezelint.knowledge.zoo import names as architectures
 from freezelint.static import assumptions, classes, tensors
 from freezelint.static.evaluate import fresh, source
-from freezelint.static.interpreter import Interpreter, Outcomes, settle
+from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.names import member_of, settle, top_level
 from freezelint.static.values import (
     ON_WRAPPER,
     Cls,
@@ -226,8 +227,8 @@ def get(it: Interpreter, owner: Value, name: str, node: cst.CSTNode, world: Worl
         return [(Lib(f"{owner.name}.{name}"), world)]
     if isinstance(owner, Mod):
         if name in owner.module.bound or owner.module.stars or name in world.names.get(owner.module.path, {}):
-            return [(settle(it, it.global_name(owner.module, name, world), world), world)]
-        return [(settle(it, it.member_of(owner.module, name), world), world)]
+            return [(settle(it, top_level(it, owner.module, name, world), world), world)]
+        return [(settle(it, member_of(owner.module, name), world), world)]
     if isinstance(owner, Cls):
         return [(classes.of_class(it, owner.info, name, world), world)]
     if isinstance(owner, Super):

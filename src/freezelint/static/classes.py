@@ -11,8 +11,9 @@ from freezelint.knowledge import canonical, look_up
 from freezelint.knowledge.rows import ContainerRow, LayerRow, ModuleBase, OptimizerRow, SchedulerRow
 from freezelint.static import arguments, functions, optimizers
 from freezelint.static.evaluate import evaluate
-from freezelint.static.interpreter import Interpreter, Outcomes, Scope, settle
+from freezelint.static.interpreter import Interpreter, Outcomes, Scope
 from freezelint.static.modules import ClassInfo, dotted
+from freezelint.static.names import settle
 from freezelint.static.values import Cls, Func, Instance, Lib, Method, Obj, Super, Sym, Value
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev

@@ -21,7 +21,8 @@ from freezelint.static import (
     subscripts,
 )
 from freezelint.static.evaluate import Handler, evaluate, evaluate_all, fresh, new_list, unknown
-from freezelint.static.interpreter import Interpreter, Outcomes, settle
+from freezelint.static.interpreter import Interpreter, Outcomes
+from freezelint.static.names import in_scope, settle
 from freezelint.static.values import NONE, Cond, Const, Func, Params, Ref, Sym, Table, Tensor, Tuple, Value
 from freezelint.static.world import World, serial
 
@@ -34,7 +35,7 @@ def _name(it: Interpreter, node: cst.Name, world: World) -> Outcomes:
     constant = _CONSTANTS.get(node.value)  # libcst has no node of its own for these
     if constant is not None:
         return [(constant, world)]
-    return [(settle(it, it.name(node.value, world), world), world)]
+    return [(settle(it, in_scope(it, node.value, world), world), world)]
 
 
 def _number(it: Interpreter, node: Any, world: World) -> Outcomes:

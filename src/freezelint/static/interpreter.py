@@ -1,13 +1,21 @@
 """The interpreter: what all its parts share. It runs source symbolically and feeds training events to the rules.
 
-`evaluate` gives values to expressions, `execute` runs statements, `branches` decides tests, `loops` unrolls or
-generalises, `calls` and `methods` say what calls do, `classes` builds instances. Each is a file of functions that take
-the interpreter first; an expression has a list of outcomes, one for each world it may lead to.
+Each of its parts is a file of functions that take the interpreter first:
+
+    statements    execute, statements, assignments, bare, conditionals, compound, loops
+    expressions   evaluate, expressions, operators, comparisons, comprehensions, attributes, subscripts, names
+    tests         assumptions, branches, matching, counting
+    calls         calls, arguments, functions, summaries; methods and methods_of_*; builtin, iterables, introspection;
+                  library, zoo, adapters, loading, trainers, lifecycles
+    models        classes, children, flags, modes, forward, writing, written, containers, elements, order
+    training      tensors, optimizers, losses
+
+`execute.block` runs statements in worlds and gives worlds; `evaluate.evaluate` gives the outcomes of an expression: a
+value for each world it may lead to. `entries` says where a run starts.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,28 +23,22 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.knowledge import OWN_EXAMPLES, look_up
-from freezelint.knowledge.usual import stands_for
 from freezelint.static import twins
 from freezelint.static.choices import Choices
-from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place, definitions, dotted
+from freezelint.static.modules import ClassInfo, FunctionInfo, Module, Modules, Place
 from freezelint.static.values import (
-    Cls,
     Const,
     Elem,
-    Func,
     Instance,
     Items,
-    Lib,
     Members,
-    Mod,
     Obj,
     Params,
     Ref,
     Sym,
     Value,
 )
-from freezelint.static.world import WORLDS, Assumption, Flow, World, merge, serial
+from freezelint.static.world import WORLDS, Assumption, World, merge, serial
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part, Region, View, leaves
@@ -55,7 +57,6 @@ MODEL_NAMES = frozenset(
     ("model", "net", "network", "backbone", "encoder", "decoder", "generator", "discriminator", "student", "teacher",
      "classifier", "netg", "netd", "model_s", "model_t")
 )  # fmt: skip
-STARS = 16  # files that one name is looked for in through `from X import *`
 MANY = 64  # children of a module; looking through more of them takes fuel
 CALL_DEPTH = 8  # calls inlined into one another
 
@@ -104,53 +105,70 @@ class Interpreter:
     modules: Modules
     rules: Iterable[Rule]
     trace: Callable[[str], None] | None = None
+    listeners: dict[type, list[Rule]] = field(default_factory=dict)  # rules by the kind of event they wake at
+
+    # What the rules said, and of which entry.
     found: list[Found] = field(default_factory=list)
-    entry: int = 0
+    excused: set[tuple[str, Any]] = field(default_factory=set)
     endings: dict[int, list[Ending]] = field(default_factory=dict)
+    entry: int = 0
+    supposed: dict[int, tuple[str, str]] = field(default_factory=dict)  # entries that suppose a `Net.fit` of their own
     hypothetical: bool = False  # what runs now is never called in view: it excuses, it does not accuse
     harmless: set[int] = field(default_factory=set)  # ids of blocks that unfreeze nothing
-    excused: set[tuple[str, Any]] = field(default_factory=set)
+
+    # What some world has done so far.
     # Parts and backwards where a gradient went in some world, and what an optimizer held in one, with its place.
     reached: set[Any] = field(default_factory=set)
     called: set[int] = field(default_factory=set)  # ids of function nodes that were inlined
     made: set[tuple[str, str]] = field(default_factory=set)  # classes of the project, by file and name, and `Net.fit`
-    supposed: dict[int, tuple[str, str]] = field(default_factory=dict)  # entries that suppose a `Net.fit` of their own
     trains: bool = False  # a backward was seen
+    turns: int = 0  # calls of code out of view so far
     bare: dict[int, bool] = field(default_factory=dict)  # `x.eval` as a statement: whether x may be a module
-    symbolic: dict[Any, int] = field(default_factory=dict)
-    proven: set[Any] = field(default_factory=set)  # unknowns that are used as only a module can be
-    open: set[int] = field(default_factory=set)  # modules with a child that is not in view, by their serial
+
+    # Where the program is.
+    scope: Scope = None  # type: ignore[assignment]
     running: list[Any] = field(default_factory=list)  # functions being inlined, to stop recursion
     callers: list[Place] = field(default_factory=list)  # the calls that led to what runs now, outermost first
-    resolving: set[tuple[str, str]] = field(default_factory=set)
-    closures: set[int] = field(default_factory=set)  # frames that functions defined in them may still read
-    defaults: dict[Any, Value] = field(default_factory=dict)  # of command line options, by (parser, name)
+    unused: cst.CSTNode | None = None  # the call that is a statement, whose value nobody takes
+    assigning: cst.BaseExpression | None = None  # what stands right of the `=` that runs now
+    guarded: int = 0  # `try` blocks around what runs now
+    caught: int = 0  # `except` blocks around it
+
+    # Fuel: see `refuel`.
     fuel: int = ENTRY_FUEL
-    followed: dict[Path, bool] = field(default_factory=dict)  # files that imports led to, and whether they were read
-    reach: int = REACH
     tank: int = ENTRY_FUEL  # what `fuel` was when the entry started, without the reserve
     reserve: int = 0  # what an entry may take beyond its tank, in a single world
     floor: int = 0  # where the fuel of a call that is allowed little runs out
-    summaries: dict[FunctionInfo, Any] = field(default_factory=dict)  # what is known of functions that were run
-    left: int = FILE_FUEL
-    unused: cst.CSTNode | None = None  # the call that is a statement, whose value nobody takes
-    guarded: int = 0  # `try` blocks around what runs now
-    caught: int = 0  # `except` blocks around it
-    assigning: cst.BaseExpression | None = None  # what stands right of the `=` that runs now
-    turns: int = 0  # calls of code out of view so far
+    left: int = FILE_FUEL  # what all entries of the file may still take
+
+    # Files that imports led to, their definitions, and what names stand for in every world.
+    followed: dict[Path, bool] = field(default_factory=dict)  # files that imports led to, and whether they were read
+    reach: int = REACH  # characters that imports may still lead through
     functions: dict[int, FunctionInfo] = field(default_factory=dict)  # by id of their node
     classes: dict[int, ClassInfo] = field(default_factory=dict)
+    resolving: set[tuple[str, str]] = field(default_factory=set)  # names whose bindings are being evaluated
     settled: dict[tuple[Module, str], Value] = field(default_factory=dict)  # names that are the same in every world
-    sources: dict[Part, Region] = field(default_factory=dict)  # what a new parameter was made of
+    closures: set[int] = field(default_factory=set)  # frames that functions defined in them may still read
+    defaults: dict[Any, Value] = field(default_factory=dict)  # of command line options, by (parser, name)
+
+    # What is remembered of calls, of tests, and of options that the program chooses by.
+    summaries: dict[FunctionInfo, Any] = field(default_factory=dict)  # what is known of functions that were run
+    rebound: dict[tuple[int, str], bool] = field(default_factory=dict)  # whether a function rebinds an argument
     decided: dict[int, Any] = field(default_factory=dict)  # the name tests that parts of an `if` came to, by node
+    choices: Choices = field(default_factory=Choices)
+    choice: tuple[str, str] | None = None  # the one this run takes, and the value it takes for it
+
+    # Modules that are not known, and what is known of others besides their parts.
+    symbolic: dict[Any, int] = field(default_factory=dict)  # unknowns that were used as a module, numbered
+    _parts: dict[int, Part] = field(default_factory=dict)  # of unknowns, by the number in `symbolic`
+    proven: set[Any] = field(default_factory=set)  # unknowns that are used as only a module can be
+    open: set[int] = field(default_factory=set)  # modules with a child that is not in view, by their serial
+    sources: dict[Part, Region] = field(default_factory=dict)  # what a new parameter was made of
     tied: dict[Part, tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=dict)  # kind, (embedding, head)s
+
+    # What loops count.
     orders: dict[int, tuple[str | None, ...]] = field(default_factory=dict)  # names of what a loop counts, in order
     stretches: dict[int, str] = field(default_factory=dict)  # loops that count, and how far, "" for to the end
-    choices: Choices = field(default_factory=Choices)
-    choice: tuple[str, str] | None = None
-    rebound: dict[tuple[int, str], bool] = field(default_factory=dict)  # whether a function rebinds an argument
-    scope: Scope = None  # type: ignore[assignment]
-    listeners: dict[type, list[Rule]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for rule in self.rules:
@@ -308,8 +326,6 @@ class Interpreter:
                     return name
         return value.text or "model"
 
-    _parts: dict[int, Part] = field(default_factory=dict)
-
     def in_module(self, value: Sym) -> bool:
         """Whether an unknown is, or is part of, what was used as a module."""
         key = value.key
@@ -448,115 +464,6 @@ class Interpreter:
         items = getattr(declared, "items", ())
         return frozenset(str(c.value) for c in items)
 
-    # Names ----------------------------------------------------------------------------------------------------------
-
-    def name(self, name: str, world: World) -> Value:
-        """The value of a name in the running scope."""
-        scope = self.scope
-        if scope.frame is not None:
-            value = world.names[scope.frame].get(name)
-            if value is not None:
-                return value
-            for frame in scope.outer:
-                value = world.names.get(frame, {}).get(name)
-                if value is not None:
-                    return value
-        return self.global_name(scope.module, name, world)
-
-    def global_name(self, module: Module, name: str, world: World) -> Value:
-        """The value of a top-level name of a module, evaluated when first asked."""
-        known = world.names.get(module.path, {}).get(name) or self.settled.get((module, name))
-        if known is not None:
-            return known
-        value = self._bound(module, name, world) or self._starred(module, name, world, {module})
-        if value is None:
-            if name in BUILTINS:
-                return Lib(f"builtins.{name}")
-            usual = stands_for(name, starred=bool(module.stars)) if name not in module.bound else ""
-            value = Lib(usual) if usual else Sym(("name", module.path, name), name)
-        return value
-
-    def _starred(self, module: Module, name: str, world: World, seen: set[Module]) -> Value | None:
-        """What `from X import *` brings under a name, through a few other files that do the same."""
-        for small in module.stars:
-            source = self.imported_module(module, small)
-            if isinstance(source, Mod) and source.module not in seen and len(seen) < STARS:
-                seen.add(source.module)
-                value = self._bound(source.module, name, world) or self._starred(source.module, name, world, seen)
-                if value is not None:
-                    return value
-            elif isinstance(source, Lib) and source.name in _STARRED and look_up(f"{source.name}.{name}"):
-                return Lib(f"{source.name}.{name}")
-        return None
-
-    def _bound(self, module: Module, name: str, world: World) -> Value | None:
-        bound = module.bound.get(name)
-        key = (module.path, name)
-        if not bound or key in self.resolving:
-            return None
-        self.resolving.add(key)
-        try:
-            # Of several bindings (try/except imports, if/else) prefer a definition or import that resolves.
-            for what in reversed(bound):
-                value = self._binding(module, name, what, world)
-                if value is not None and not isinstance(value, Sym) and value != Const(None):
-                    break
-            if value is not None:
-                if isinstance(value, (Func, Cls, Lib, Mod, Const)):
-                    self.settled[module, name] = value  # the same in every world
-                else:
-                    world.own(module.path)[name] = value
-                    if not isinstance(value, Sym) and not self._follow(module, name, world):
-                        value = world.own(module.path)[name] = Sym(("global", module.path, name), name)
-            return value
-        finally:
-            self.resolving.discard(key)
-
-    def _follow(self, module: Module, name: str, world: World) -> bool:
-        """Run what the top level does to a variable's flags once it has it; False if that is not one certain story.
-
-        A function that nothing calls in view, or another file that imports the variable, meets it after all of that.
-        """
-        from freezelint.static import execute
-
-        steps = _flagging(module, name)
-        if not steps:
-            return steps is not None
-        before, self.scope = self.scope, Scope(module)
-        try:
-            after = execute.block(self, steps, [world.fork()])
-        finally:
-            self.scope = before
-        if len(after) != 1 or after[0].flow is not Flow.NORMAL:
-            return False
-        world.take(after[0])
-        return True
-
-    def _binding(self, module: Module, name: str, what: Any, world: World) -> Value | None:
-        from freezelint.static import classes, evaluate
-
-        if isinstance(what, cst.FunctionDef):
-            return classes.decorated(self, Func(self.function(module, what)), what)
-        if isinstance(what, cst.ClassDef):
-            return Cls(self.cls(module, what))
-        if isinstance(what, tuple):
-            return self.imported(module, *what)
-        if isinstance(what, (cst.Assign, cst.AnnAssign)) and what.value is not None:
-            targets = [t.target for t in what.targets] if isinstance(what, cst.Assign) else [what.target]
-            if not any(isinstance(t, cst.Name) and t.value == name for t in targets):
-                return Sym(("global", module.path, name), name)
-            before, self.scope = self.scope, Scope(module)
-            try:
-                outcomes = evaluate.evaluate(self, what.value, world)
-            finally:
-                self.scope = before
-            value, after = outcomes[0]
-            if after is world:
-                evaluate.label(self, value, name, world)
-                return value
-            return Sym(("global", module.path, name), name)
-        return None
-
     def function(
         self, module: Module, node: cst.FunctionDef | cst.Lambda, cls: ClassInfo | None = None
     ) -> FunctionInfo:
@@ -589,78 +496,6 @@ class Interpreter:
         modules = (self.modules.at(file) for file, was_read in self.followed.items() if was_read)
         return [module for module in modules if module is not None]
 
-    def imported_module(self, module: Module, small: cst.ImportFrom) -> Value:
-        """What `from X import ...` imports from."""
-        name, level = dotted(small.module), len(small.relative)
-        file = self.modules.find(name, module.file, level)
-        if file is not None:
-            return settle_module(self, file, name)
-        return Lib(name) if not level else Sym(("module", module.path, level, name), name)
-
-    def imported(self, module: Module, small: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> Value:
-        """The value an import statement binds; of the project's own files lazily, until the name is used."""
-        if isinstance(small, cst.Import):
-            name = dotted(alias.name)
-            if not alias.asname:
-                name = name.split(".")[0]
-            file = self.modules.find(name, module.file)
-            return Lib(name) if file is None else _Member(file, "")
-        base, level, name = dotted(small.module), len(small.relative), dotted(alias.name)
-        file = self.modules.find(base, module.file, level)
-        if file is not None and not (base in OWN_EXAMPLES and look_up(f"{base}.{name}") and not self._in(module, file)):
-            return _Member(file, name)
-        return Lib(f"{base}.{name}") if not level else Sym(("import", module.path, level, base, name), name)
-
-    def _in(self, module: Module, package: Path) -> bool:
-        """Whether a file lies in the folder of a package."""
-        return package.parent in module.file.parents
-
-    def member_of(self, module: Module, name: str) -> Value:
-        """`module.name`, lazily: a marker that `settle` turns into the value in a world."""
-        return _Member(module.file, name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Member(Value):
-    """A name of a file of the project (or the file itself, "") that was imported and not looked at yet."""
-
-    file: Path
-    name: str
-
-
-def settle_module(it: Interpreter, file: Path, text: str) -> Value:
-    """The module in a file, unknown when it is not followed."""
-    found = it.follow(file)
-    return Mod(found) if found else Sym(("module", str(file)), text)
-
-
-def settle(it: Interpreter, value: Value, world: World) -> Value:
-    """The value behind a lazily imported name."""
-    hops = 0
-    while isinstance(value, _Member) and hops < 12:
-        value = _member(it, value, world)
-        hops += 1
-    return Sym(("cycle",)) if isinstance(value, _Member) else value
-
-
-def _member(it: Interpreter, member: _Member, world: World) -> Value:
-    if not member.name:
-        return settle_module(it, member.file, member.file.stem)
-    module = it.follow(member.file)
-    if module is None:
-        return Sym(("member", str(member.file), member.name), member.name, kind="member")
-    if member.name not in module.bound and member.file.name == "__init__.py":
-        file = it.modules.find(member.name, module.file, 1)
-        if file is not None:
-            return settle_module(it, file, member.name)
-    if member.name not in module.bound and not module.stars:
-        return Sym(("member", module.path, member.name), member.name, kind="member")
-    return it.global_name(module, member.name, world)
-
-
-_STARRED = ("torch", "torch.nn", "torch.optim", "torchvision.models")
-BUILTINS = frozenset(dir(__import__("builtins")))
-
 
 def _taken_from(key: Any) -> tuple[Any, str]:
     """What an unknown was taken out of, and how: `layers[i]`, `layers[-2:]`, `model.get_classifier()`."""
@@ -674,51 +509,3 @@ def _taken_from(key: Any) -> tuple[Any, str]:
         if isinstance(owner, Obj) and name.startswith("get_"):
             return owner, f".{name}()"
     return None, ""
-
-
-_FLAGS = re.compile(r"requires_grad|freeze", re.IGNORECASE)
-
-
-def _flagging(module: Module, name: str) -> list[cst.CSTNode] | None:
-    """The statements of the top level that change a variable from when it is bound, if any of them is on flags; None
-    when one that makes it trains it as well: who meets it in the middle of that, and how, is not known."""
-    if not _FLAGS.search(module.text):
-        return []
-    word = re.compile(rf"(?<![\w.]){re.escape(name)}\b")
-    own: list[cst.CSTNode] = [
-        node
-        for node in _top(module.tree.body)
-        if isinstance(node, (cst.SimpleStatementLine, cst.For, cst.If, cst.With)) and word.search(module.code(node))
-    ]
-    starts = [at for at, node in enumerate(own) if _assigns(node, name)]
-    later = [node for node in own[starts[-1] + 1 if starts else 0 :] if not _assigns(node)]
-    programs = [code for node in later if _PROGRAM.search(code := module.code(node))]
-    if any(_FLAGS.search(code) and re.search(rf"(?<![\w.]){re.escape(name)}[ \t]*=(?!=)", code) for code in programs):
-        return None
-    later = [node for node in later if not _PROGRAM.search(module.code(node))]
-    return later if any(_FLAGS.search(module.code(node)) for node in later) else []
-
-
-_PROGRAM = re.compile(r"\.(backward|step|fit)\(|^if\b.*__name__.*__main__")
-
-
-def _top(body: Iterable[cst.CSTNode]) -> Iterator[cst.CSTNode]:
-    """The statements of the top level; a function below an `if` is only there with what else stands below it."""
-    for node in body:
-        below = node.body.body if isinstance(node, cst.If) and node.orelse is None else ()
-        if next(definitions(below), None) is not None:
-            yield from _top(below)
-        else:
-            yield node
-
-
-def _assigns(node: cst.CSTNode, name: str = "") -> bool:
-    """Whether a line gives a value to a variable."""
-    if not isinstance(node, cst.SimpleStatementLine):
-        return False
-    for small in node.body:
-        if isinstance(small, (cst.Assign, cst.AnnAssign)):
-            targets = [t.target for t in small.targets] if isinstance(small, cst.Assign) else [small.target]
-            if any(isinstance(t, cst.Name) and (not name or t.value == name) for t in targets):
-                return True
-    return False

@@ -12,6 +12,7 @@ from freezelint.static.evaluate import evaluate
 from freezelint.static.execute import Handler
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import bindings
+from freezelint.static.names import imported
 from freezelint.static.values import NONE, Cls, Const, Func, Tuple, Value
 from freezelint.static.world import Flow, World
 
@@ -40,7 +41,7 @@ def _leave(flow: Flow) -> Callable[[Interpreter, Any, World], list[World]]:
 def _import(it: Interpreter, node: cst.Import | cst.ImportFrom, world: World) -> list[World]:
     names = it.locals(world)
     for name, what in bindings(node):
-        names[name] = it.imported(it.scope.module, *what)
+        names[name] = imported(it, it.scope.module, *what)
     return [world]
 
 

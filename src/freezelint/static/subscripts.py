@@ -9,7 +9,8 @@ import libcst as cst
 
 from freezelint.static import assumptions, elements, evaluate, indexed, order
 from freezelint.static.children import attach
-from freezelint.static.interpreter import Interpreter, settle
+from freezelint.static.interpreter import Interpreter
+from freezelint.static.names import settle
 from freezelint.static.values import (
     NONE,
     Const,
