@@ -12,6 +12,7 @@ from freezelint.static.evaluate import evaluate, evaluate_all, items_of, label, 
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.operators import binary, summed
 from freezelint.static.values import (
+    Const,
     Elem,
     Instance,
     Items,
@@ -44,7 +45,12 @@ def assign(it: Interpreter, target: Any, value: Value, node: cst.CSTNode, world:
             writing.put(it, owner, target.attr.value, value, node, world)
     elif isinstance(target, cst.Subscript):
         index = target.slice[0].slice if len(target.slice) == 1 else None
-        if isinstance(index, cst.Index):
+        held = target.value
+        if isinstance(index, cst.Index) and isinstance(held, cst.Attribute) and held.attr.value == "_modules":
+            for (owner, key), _ in evaluate_all(it, [held.value, index.value], world)[:1]:
+                if isinstance(key, Const) and isinstance(key.value, str):
+                    writing.put(it, owner, key.value, value, node, world)
+        elif isinstance(index, cst.Index):
             for (owner, key), _ in evaluate_all(it, [target.value, index.value], world)[:1]:
                 subscripts.put_item(it, owner, key, value, node, world)
     elif isinstance(target, (cst.Tuple, cst.List)):

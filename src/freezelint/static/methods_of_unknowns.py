@@ -50,7 +50,7 @@ def on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Cal
         name in _ASKS_MODULE
         or (name == "children" and not args.pos)
         or (name == "apply" and args.pos)
-        or (name in ("requires_grad_", "state_dict", "load_state_dict", "zero_grad", "forward") and known)
+        or (name in ("requires_grad_", "state_dict", "load_state_dict", "zero_grad", "forward", "add_module") and known)
     ):
         module = it.as_module(owner, world)
         assert module is not None

@@ -16,7 +16,7 @@ from freezelint.static.modules import ClassInfo
 from freezelint.static.values import Const, Elem, Items, Method, Obj, Opt, Params, Ref, Sched, Sym, Table, Tuple, Value
 from freezelint.static.world import World, serial
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Part, Region
+from freezelint.trace.regions import Part, Region, leaves
 from freezelint.trace.run import Run
 from freezelint.trace.tri import NO, UNSURE, YES, Tri, both
 
@@ -74,10 +74,11 @@ def build(it: Interpreter, row: OptimizerRow, kind: str, args: Args, node: cst.C
 def _may_hold_more(it: Interpreter, groups: Groups, world: World) -> bool:
     """Whether the parameters of a child that is not in view are among them, as far as can be told: all else of its
     module that is not frozen is."""
+    held = set(leaves(groups.region))
     for number in it.open:
-        known = it.region(Obj(number), world) if number in world.heap else frozenset()
+        known = set(leaves(it.region(Obj(number), world))) if number in world.heap else set()
         awake = known - set(Run(world.state).frozen(known))
-        if (known & groups.region and awake <= groups.region) or (groups.filtered and not groups.region and not awake):
+        if (known & held and awake <= held) or (known and not held and not awake):
             return True
     return False
 

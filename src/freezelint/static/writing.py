@@ -12,13 +12,14 @@ import libcst as cst
 from freezelint.static import children, flags, optimizers
 from freezelint.static.attributes import PARAMETER_NAMES, named_like
 from freezelint.static.classes import reads_its_mode, used_as_modules
-from freezelint.static.evaluate import label, source
+from freezelint.static.evaluate import evaluate, label, source
 from freezelint.static.interpreter import Interpreter
+from freezelint.static.modules import dotted
 from freezelint.static.values import NONE, Const, Copy, Elem, Instance, Mod, Obj, Params, Sched, Sym, Tensor, Value
 from freezelint.static.world import World
 from freezelint.static.written import written_on, wrote, wrote_on_copy
 from freezelint.trace import events as ev
-from freezelint.trace.regions import Region
+from freezelint.trace.regions import HEADS, Part, Region
 from freezelint.trace.tri import UNSURE, YES
 
 
@@ -46,6 +47,11 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
             symbolic = it.as_module(owner, world)
             if symbolic is not None:
                 children.attach(it, symbolic, name, module, node, world)
+        elif isinstance(value, Sym) and it.in_module(owner) and not _BARE.search(value.kind):
+            symbolic = it.as_module(owner, world)
+            record = world.heap.get(symbolic.serial) if symbolic is not None else None
+            if symbolic is not None and isinstance(record, Instance) and record.part is not None:
+                _put_unknown(it, symbolic, record.part, name, value, node, world)
     elif isinstance(owner, Mod):
         world.own(owner.module.path)[name] = value
     elif isinstance(owner, Sched):  # its lists are brought up to date
@@ -169,6 +175,9 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
                 return
         elif name in used_as_modules(record.cls) and not _BARE.search(value.kind):
             it.open.add(owner.serial)
+    if record.part is not None and record.cls is None and isinstance(value, Sym) and not _BARE.search(value.kind):
+        if _put_unknown(it, owner, record.part, name, value, node, world):
+            return
     if isinstance(value, Params) and value.single and record.part is not None and record.part.layers:
         if value.parameter is None:  # tied to a parameter of another layer: what is known of its own is void
             tied = frozenset(record.part.at(path)) - value.region
@@ -179,6 +188,39 @@ def _on_instance(it: Interpreter, owner: Obj, name: str, value: Value, node: cst
     world.heap[owner.serial] = replace(record, attrs={**record.attrs, path: value})
     if record.cls is not None:
         label(it, value, f"self.{name}" if record.part is None or isinstance(value, Params) else name, world)
+
+
+def _put_unknown(
+    it: Interpreter, owner: Obj, part: Part, name: str, value: Sym, node: cst.CSTNode, world: World
+) -> bool:
+    """`model.fc = Head(512, 3)` on a library's model, with a class that is not in view: whether a new child joined.
+
+    What is made of a layer, such as `compiled(model.fc)`, may be that layer; what is put where the library has no
+    layer may be one or not. Then it is only known that the model may hold parameters that nobody sees here."""
+    path = f"{owner.path}.{name}" if owner.path else name
+    there = any(known == path or known.startswith(f"{path}.") for known in part.layers or part.likely)
+    call = it.assigning if isinstance(node, (cst.AssignTarget, cst.AnnAssign)) else None
+    if there and isinstance(call, cst.Call) and not any(_is_module(it, arg.value, world) for arg in call.args):
+        child = it.as_module(value, world)
+        if child is not None:
+            it.proven.add(value)
+            children.attach(it, owner, name, child, node, world)
+            return True
+    known = part.layers is not None or part.likely
+    made = isinstance(call, cst.Call) and (not known or any(w[:1].isupper() for w in dotted(call.func).split(".")))
+    if there or (made and not value.kind.endswith("Config")) or name in HEADS:
+        it.open.add(owner.serial)
+    return False
+
+
+def _is_module(it: Interpreter, node: cst.BaseExpression, world: World) -> bool:
+    """Whether an argument is or may be a module: a name or an attribute that holds one, or what a call gives."""
+    if isinstance(node, cst.Call):
+        return not dotted(node.func)[:1].islower() or any(_is_module(it, arg.value, world) for arg in node.args)
+    if not dotted(node):
+        return any(_is_module(it, inner, world) for inner in node.children if isinstance(inner, cst.BaseExpression))
+    value = evaluate(it, node, world.fork())[0][0]
+    return isinstance(value, Obj) and it.as_module(value, world) is not None
 
 
 def _rewrap(
