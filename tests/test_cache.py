@@ -75,9 +75,9 @@ def warm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Warm:
 
 
 def forget() -> None:
-    from freezelint.static import modules
+    from freezelint.static import folders
 
-    modules.forget()
+    folders.forget()
 
 
 def lay(**files: str) -> None:
@@ -508,6 +508,6 @@ def test_a_fix_with_a_warm_cache(folder: Path, capsys: pytest.CaptureFixture[str
 def test_the_analysis_asks_the_disk_where_it_is_written_down() -> None:
     """A new question about files belongs into Modules, which notes it in Asked; or the cache would not know of it."""
     asks = re.compile(r"read_(text|bytes)|\bopen\(|is_(file|dir)\(|listdir|scandir|exists\(|glob\(|versions\.older")
-    known = {"modules.py", "project.py", "versions.py", "asked.py"}
+    known = {"modules.py", "folders.py", "project.py", "versions.py", "asked.py"}
     folder = Path(book.__file__).parents[1] / "static"
     assert {file.name for file in folder.glob("*.py") if asks.search(file.read_text(encoding="utf-8"))} == known

@@ -58,6 +58,13 @@ def test_files_that_are_named_exist(file: Path) -> None:
         assert MADE_UP in name or (ROOT / name).exists(), f"{file.name} names {name}"
 
 
+def test_every_file_of_the_static_side_has_its_place() -> None:
+    page = (ROOT / "docs/how-it-works.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w*]+\.py)`", page)
+    files = [file for file in (ROOT / "src/freezelint/static").glob("*.py") if file.name != "__init__.py"]
+    assert not [file.name for file in files if not any(file.match(name) for name in named)], "say what lives there"
+
+
 def test_the_rule_that_the_guide_adds_is_free() -> None:
     assert MADE_UP not in all_rules(), "let docs/adding-a-rule.md add another one"
 

@@ -17,7 +17,7 @@ from casefile import read as read_cases
 from freezelint import api
 from freezelint.config import Config
 from freezelint.report.base import FORMATS, Style, renderer
-from freezelint.static import modules
+from freezelint.static import folders
 from metamorphic import CHANGES, Program
 from programs import program
 
@@ -31,7 +31,7 @@ PLAIN = settings(deadline=None, suppress_health_check=list(HealthCheck), derando
 def check(files: dict[str, str]) -> api.Report:
     for name, text in files.items():
         Path(name).write_text(text, encoding="utf-8")
-    modules.forget()
+    folders.forget()
     report = api.check([Path(name) for name in files], Config())
     assert [f.message for f in report.findings if f.rule == "internal-error"] == []
     return report

@@ -31,7 +31,7 @@ from freezelint.finding import Finding  # noqa: E402
 from freezelint.fixes.ways import readable  # noqa: E402
 from freezelint.report.base import Report, place  # noqa: E402
 from freezelint.report.text import count  # noqa: E402
-from freezelint.static import modules  # noqa: E402
+from freezelint.static import folders  # noqa: E402
 from freezelint.static.project import Source, read  # noqa: E402
 
 NOT_COPIED = shutil.ignore_patterns(".git", ".freezelint_cache")
@@ -101,7 +101,7 @@ def _scan(unsafe: bool) -> Outcome:
 
 
 def _checked(config: Config) -> Report:
-    modules.forget()
+    folders.forget()
     return api.check([Path(".")], config)
 
 

@@ -39,7 +39,7 @@ from freezelint import api, mending  # noqa: E402
 from freezelint.config import Config  # noqa: E402
 from freezelint.fixes import ways  # noqa: E402
 from freezelint.report.base import FORMATS, Report, Style, renderer  # noqa: E402
-from freezelint.static import entries, modules  # noqa: E402
+from freezelint.static import entries, folders  # noqa: E402
 from programs import program  # noqa: E402
 
 LARGEST = 20_000  # characters of a file that is mutated
@@ -161,7 +161,7 @@ def run(files: dict[str, str], number: int) -> None:
 
 
 def _checked() -> Report:
-    modules.forget()
+    folders.forget()
     report = api.check([Path(".")], Config())
     for finding in report.findings:
         if finding.rule == "internal-error":

@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 from casefile import read as read_cases  # noqa: E402
 from freezelint import api  # noqa: E402
 from freezelint.config import Config  # noqa: E402
-from freezelint.static import modules  # noqa: E402
+from freezelint.static import folders  # noqa: E402
 from freezelint.static.interpreter import Interpreter  # noqa: E402
 from metamorphic import Program, variant  # noqa: E402
 
@@ -82,7 +82,7 @@ def check(program: Program) -> Counter[tuple[str, object]]:
     for name, text in program.texts().items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text, encoding="utf-8", errors="surrogatepass")
-    modules.forget()
+    folders.forget()
     found: Counter[tuple[str, object]] = Counter(program.told(api.check([Path(".")], Config()).findings))
     return found
 

@@ -29,7 +29,7 @@ from freezelint.config import ConfigError, Layers, Settings
 from freezelint.finding import Edit, Finding, Severity, Site
 from freezelint.notices import NOTICES
 from freezelint.report.base import Page, Report, told
-from freezelint.static import modules, notebook
+from freezelint.static import folders, notebook
 from freezelint.static.imports import Graph
 from freezelint.static.project import Source, discover, display_path, opened
 
@@ -153,7 +153,7 @@ class Editor:
 
     def _known(self, path: Path, check: Callable[[Settings], Report]) -> Report:
         """A report without what the baseline lists; nothing, and a message, when a configuration is wrong."""
-        modules.forget()
+        folders.forget()
         config = Layers()
         try:
             report = check(config)

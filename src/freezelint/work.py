@@ -69,9 +69,9 @@ def _agreed(digest: str, other: str) -> str:
 def forget() -> None:
     """Look at the disk again: in a program that goes on running, files come and go."""
     if "freezelint.static.modules" in sys.modules:
-        from freezelint.static import modules
+        from freezelint.static import folders
 
-        modules.forget()
+        folders.forget()
 
 
 def no_progress(number: int, total: int, file: Path) -> None:

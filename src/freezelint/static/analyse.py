@@ -19,7 +19,8 @@ from freezelint.notices import INTERNAL_ERROR, READ_ERROR, SYNTAX_ERROR
 from freezelint.static import entries, notebook
 from freezelint.static.checked import Checked
 from freezelint.static.interpreter import Ending, Found, Interpreter
-from freezelint.static.modules import LONGEST, Module, Modules, Place, TooLong
+from freezelint.static.limits import LONGEST, TooLong
+from freezelint.static.modules import Module, Modules, Place
 from freezelint.static.prefilter import idle, matters
 from freezelint.static.project import Source, read
 from freezelint.static.recovery import Recovered

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from freezelint.static.folders import asks, listing, roots
+
 NOTHING, FILE, FOLDER, OTHER, UNSURE = 0, 1, 2, 3, -1
 
 # Where a project says of the versions of its libraries.
@@ -65,17 +67,13 @@ class Ledger:
 
     def _import(self, name: str, folder: str) -> frozenset[str]:
         if (name, folder) not in self._folders:
-            from freezelint.static import modules
-
-            self._folders[name, folder] = self._note(modules.asks(name, Path(folder)))
+            self._folders[name, folder] = self._note(asks(name, Path(folder)))
         return self._folders[name, folder]
 
     def _versions(self, folder: Path) -> tuple[frozenset[str], frozenset[str]]:
         if folder not in self._tops:
-            from freezelint.static import modules
-
-            files = [top / name for top in modules.roots(folder) for name in VERSIONED]
-            around = self._note([*modules.asks("", folder), *((str(file.parent), file.name) for file in files)])
+            files = [top / name for top in roots(folder) for name in VERSIONED]
+            around = self._note([*asks("", folder), *((str(file.parent), file.name) for file in files)])
             self._tops[folder] = frozenset(str(file) for file in files if file.is_file()), around
         return self._tops[folder]
 
@@ -102,8 +100,6 @@ def _nearest(folder: str, name: str) -> tuple[str, str]:
 
 def _seen(folder: str, name: str) -> int:
     """What a name was when it was asked for; UNSURE when that changed in the meantime."""
-    from freezelint.static.modules import listing
-
     if name not in listing(folder):
         return NOTHING
     return kind(os.path.join(folder, name)) or UNSURE

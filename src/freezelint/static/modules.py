@@ -6,20 +6,17 @@ Positions are computed once a finding needs one.
 
 from __future__ import annotations
 
-import os
-import re
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import libcst as cst
 
 from freezelint.finding import Finding, Site
-from freezelint.static import deferred
+from freezelint.static import deferred, folders, limits
 from freezelint.static.asked import Asked
 from freezelint.static.notebook import NEWLINE, without_magics
 from freezelint.static.positions import Positions
@@ -28,17 +25,7 @@ from freezelint.static.project import Source, read
 from freezelint.static.recovery import Recovered, recovered
 
 PARSED_KEPT = 1_500_000  # characters of parsed code that are kept as trees, which take about 200 bytes for each
-DEEPEST = 200  # brackets in brackets, as Python itself has it
-CHAIN = 2_000  # operators in a row; the parser takes a time that grows with the square of either
-_OPENING, _CLOSING, _ENDS = frozenset("([{"), frozenset(")]}"), frozenset(",:;=")
-_SIGNS = frozenset(". + - * / % @ & | ^ < > ~ ) ] } not and or is lambda await else".split())
-_BRACKETS = re.compile(r"[()\[\]{}]+")
 FOLLOWED_LIMIT = 400_000  # a followed file larger than this is generated code
-LONGEST = 90_000  # tokens of a file: more than 15,000 lines of ordinary code, whose tree takes 200 MB
-A_TOKEN = 7  # characters of ordinary code to a token, comments and white space included
-_TOKEN = re.compile(
-    r"""\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*|\w+|[^\w\s]|\n"""
-)
 
 
 @dataclass(eq=False)
@@ -138,28 +125,14 @@ class Place:
         return id(self.node)
 
 
-class TooLong(ValueError):
-    """A file has so many tokens that its tree would take too much memory."""
-
-
-def tokens(text: str) -> int:
-    """About how many tokens a text has, blank lines included."""
-    return sum(1 for _ in _TOKEN.finditer(text))
-
-
-def size(text: str) -> int:
-    """How many characters ordinary code has whose tree takes as much memory."""
-    return max(len(text), A_TOKEN * tokens(text))
-
-
 def parse(source: Source, file: Path) -> Module:
     """The module of a source; libcst.ParserSyntaxError when it is no Python 3, RecursionError when it is too deep, and
     TooLong."""
-    if _too_deep(source.text):
+    if limits.too_deep(source.text):
         raise RecursionError
-    number = tokens(source.text) if len(source.text) > LONGEST else 0
-    if number > LONGEST:
-        raise TooLong(f"{number:,} tokens")
+    number = limits.tokens(source.text) if len(source.text) > limits.LONGEST else 0
+    if number > limits.LONGEST:
+        raise limits.TooLong(f"{number:,} tokens")
     found = None
     try:
         tree, lines = deferred.read(source.text)
@@ -172,40 +145,6 @@ def parse(source: Source, file: Path) -> Module:
     module = Module(source.path, file, source.text, tree, lines=lines, recovered=found)
     _bind(module, tree.body)
     return module
-
-
-def _too_deep(text: str) -> bool:
-    """Whether brackets are nested, or operators follow one another, further than the parser can be asked to go."""
-    if text.count("elif ") > CHAIN:  # each is an `if` in the `else` of the one before
-        return True
-    if _rounds(text) <= DEEPEST and sum(map(text.count, _SIGNS)) <= CHAIN:
-        return False
-    chains = [0]  # operators so far, of what stands in each of the open brackets
-    for token in _TOKEN.finditer(text):
-        word = token[0]
-        if word in _OPENING:
-            chains.append(0)
-        elif word in _ENDS or (word == "\n" and len(chains) == 1):
-            chains[-1] = 0
-        elif word in _SIGNS:
-            if word in _CLOSING and len(chains) > 1:
-                chains.pop()
-            chains[-1] += 1
-        if len(chains) > DEEPEST or chains[-1] > CHAIN:
-            return True
-    return False
-
-
-def _rounds(text: str) -> int:
-    """How deep brackets may be nested at most, by how often the innermost can be taken away."""
-    brackets, rounds = "".join(_BRACKETS.findall(text)), 0
-    while brackets and rounds <= DEEPEST:
-        rounds += 1
-        fewer = brackets.replace("()", "").replace("[]", "").replace("{}", "")
-        if fewer == brackets:  # what stands in strings has no match
-            return rounds + len(brackets)
-        brackets = fewer
-    return rounds
 
 
 def _bind(module: Module, body: Any) -> None:
@@ -303,38 +242,6 @@ def dotted(node: cst.CSTNode | None) -> str:
     return ""
 
 
-@lru_cache(maxsize=65536)
-def listing(folder: str) -> frozenset[str]:
-    """The names in a folder, as they were when they were first asked for."""
-    try:
-        return frozenset(os.listdir(folder))
-    except OSError:
-        return frozenset()
-
-
-def _is_file(path: Path) -> bool:
-    return path.name in listing(str(path.parent)) and path.is_file()
-
-
-def forget() -> None:
-    """Look at the folders again: in a program that goes on running, files come and go."""
-    from freezelint.static import versions
-
-    listing.cache_clear()
-    roots.cache_clear()
-    versions.forget()
-
-
-# What is surely installed, where a file of the project may have the name of one of its modules.
-_LIBRARIES = sys.stdlib_module_names | frozenset(
-    "PIL accelerate albumentations apex bitsandbytes cv2 datasets deepspeed detectron2 diffusers einops fastai jax"
-    " keras kornia lightning matplotlib mmcv monai networkx numpy open_clip pandas peft plotly pytorch_lightning ray"
-    " scipy seaborn sentence_transformers skimage sklearn tensorboard tensorboardX tensorflow timm tokenizers torch"
-    " torch_geometric torchaudio torchmetrics torchtext torchvision tqdm transformers trl ultralytics wandb".split()
-)
-_TOP = frozenset({".git", "pyproject.toml", "setup.py", "setup.cfg", ".hg"})
-
-
 class Modules:
     """Finds, reads and parses the files of the project on demand; keeps only so many trees."""
 
@@ -354,12 +261,12 @@ class Modules:
             kept.path = source.path
             self._kept.move_to_end(file)
             return kept
-        return self._parse(source, file, size(source.text))
+        return self._parse(source, file, limits.size(source.text))
 
     def size(self, file: Path) -> int:
         """How large a file is, as characters of ordinary code."""
         if file not in self._sizes:
-            self._sizes[file] = size(self.text(file))
+            self._sizes[file] = limits.size(self.text(file))
         return self._sizes[file]
 
     def text(self, file: Path) -> str:
@@ -431,56 +338,8 @@ class Modules:
         key = (("." * level) + name, str(importer.parent))
         self.asked.imports.add(key)
         if key not in self._resolved:
-            self._resolved[key] = next(_existing(*key), None)
+            self._resolved[key] = next(folders.existing(*key), None)
         found = self._resolved[key]
         if found == importer and not level:  # what a program imports under its own name is another file
-            return next((file for file in _existing(*key) if file != importer), None)
+            return next((file for file in folders.existing(*key) if file != importer), None)
         return found
-
-
-def _existing(name: str, folder: str) -> Iterator[Path]:
-    return (file for file in _candidates(name, Path(folder)) if _is_file(file))
-
-
-def _candidates(name: str, folder: Path) -> Iterator[Path]:
-    """The files that an import may mean in a folder, the first that exists before the others."""
-    module = name.lstrip(".")
-    parts = [part for part in module.split(".") if part]
-    level = len(name) - len(module)
-    for top in (folder, *folder.parents)[level - 1 : level] if level else roots(folder):
-        target = top.joinpath(*parts)
-        if parts:
-            yield target.with_name(target.name + ".py")
-        yield target / "__init__.py"
-    # A repository that was a package of that name on its author's disk, or a folder that has lost or changed its name.
-    if not level and len(parts) > 1 and parts[0] not in _LIBRARIES:
-        for top in roots(folder):
-            target = top.joinpath(*parts[1:])
-            yield target.with_name(target.name + ".py")
-        yield folder / f"{parts[-1]}.py"
-
-
-def asks(name: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """What an import asks of the disk: names in folders. That of "" asks where the project's top is."""
-    if not name.startswith("."):
-        for here in roots(folder):
-            yield from ((str(here), top) for top in (*_TOP, "src"))
-    if name:
-        yield from ((str(file.parent), file.name) for file in _candidates(name, folder))
-
-
-@lru_cache(maxsize=4096)
-def roots(folder: Path) -> tuple[Path, ...]:
-    """Where absolute imports of a file in `folder` are looked for: its folder, those above it up to the project's
-    top, and the `src` folders beside them."""
-    found: list[Path] = []
-    here = folder
-    for _ in range(12):
-        found.append(here)
-        entries = listing(str(here))
-        if "src" in entries:
-            found.append(here / "src")
-        if entries & _TOP or here.parent == here:
-            break
-        here = here.parent
-    return tuple(found)

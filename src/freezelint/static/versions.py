@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from freezelint.static.asked import VERSIONED
-from freezelint.static.modules import roots
+from freezelint.static.folders import roots
 
 _LARGEST = 200_000  # characters of such a file
 
