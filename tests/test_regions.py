@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freezelint.trace.regions import HERE, Layer, Part, View, covering, describe, leaves
+from freezelint.trace.regions import HERE, Layer, Part, View, leaves
 from freezelint.trace.regions import Test as Question
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
+from freezelint.trace.wording import covering, describe
 
 CONV, NORM, LINEAR = (
     Layer("Conv2d", ("weight",)),

@@ -21,9 +21,10 @@ from freezelint.live.table import Named, Row
 from freezelint.trace import events as ev
 from freezelint.trace import run as asking
 from freezelint.trace.check import Rule
-from freezelint.trace.regions import NOWHERE, Part, Region, describe
+from freezelint.trace.regions import NOWHERE, Part, Region
 from freezelint.trace.state import State
 from freezelint.trace.tri import NO, UNSURE, YES, Tri
+from freezelint.trace.wording import describe
 
 
 @dataclass

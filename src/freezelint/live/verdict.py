@@ -19,8 +19,9 @@ from freezelint.live.measure import Numbers
 from freezelint.live.proofs import PROOFS
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
-from freezelint.trace.regions import Part, describe
+from freezelint.trace.regions import Part
 from freezelint.trace.tri import YES
+from freezelint.trace.wording import describe
 
 CONFIRMED, REFUTED = "confirmed", "refuted"
 FURTHER = {"steps": "; with `--until end` it runs to its own end", "timeout": " by the time limit"}

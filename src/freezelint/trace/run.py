@@ -9,10 +9,11 @@ from typing import Any
 from freezelint.finding import Severity
 from freezelint.trace import events as ev
 from freezelint.trace.about_optimizers import AboutOptimizers
-from freezelint.trace.regions import Part, Region, describe, leaves
+from freezelint.trace.regions import Part, Region, leaves
 from freezelint.trace.repair import Repair
 from freezelint.trace.state import Optimizer
 from freezelint.trace.tri import NO, YES
+from freezelint.trace.wording import describe
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from enum import Enum
 from typing import Any
 
 from freezelint.trace.events import Event, Use
-from freezelint.trace.regions import Part, describe
+from freezelint.trace.regions import Part
+from freezelint.trace.wording import describe
 
 
 def show(event: Event) -> str:
