@@ -38,6 +38,11 @@ class AboutOptimizers(AboutPasses):
         """The optimizer an event speaks of, if it was seen being built."""
         return self.state.optimizers.get(serial)
 
+    def held_elsewhere(self, part: Part, step: ev.Step) -> bool:
+        """Whether this leaf is another optimizer's than the one that steps: a gradient only passes through it."""
+        mine = self.optimizer(step.optimizer)
+        return mine is not None and mine.holds(part) is NO and bool(self.holders(part))
+
     @property
     def optimizers(self) -> list[Optimizer]:
         """Every optimizer, in the order of construction."""

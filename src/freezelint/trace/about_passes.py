@@ -119,6 +119,11 @@ class AboutPasses(AboutParts):
         """Whether a backward was seen since the last step."""
         return self.state.backward_at >= self.state.step_at
 
+    def ran_since_backward(self, part: Part) -> bool:
+        """Whether a forward that autograd recorded ran this leaf after the last backward."""
+        late = [ran for ran in self.state.passes.values() if ran.at > self.state.backward_at and ran.recording is YES]
+        return any(above in ran.event.region for ran in late for above in part.above())
+
     def trained_before(self, part: Part, during: Pass) -> ev.Event | None:
         """The first forward that trained this leaf in train mode, before it was put in the mode of `during`."""
         switched, trained = find(during.mode, part), find(self.state.trained, part)

@@ -68,12 +68,16 @@ class Run(AboutOptimizers):
             return
         awake = [part for part in self.known_parts() if self.flag(part) is YES]
         loose = [part for part in awake if self.held(part) is NO or self.filtered_out(part)]
+        ran = [one for one in self.training_passes(step) if one.recording is not NO]
+        ran_roots = {part.root for one in ran for part in one.event.region}
         for woke, region in grouped(loose, lambda part: self.last(ev.SetRequiresGrad, part)):
             facts = [(part, fact) for part in region if (fact := self.fact("grad", part))]
             if any(fact.was is not NO and self.held(part) is NO for part, fact in facts):
                 continue
             if self._opens_inputs(region):
                 continue
+            if ran and ran_roots.isdisjoint(part.root for part in {*region, *self._kin(region)}):
+                continue  # a step of another model: whether this one is trained on is not known yet
             if woke.within == "on_train_begin" and all(fact.was is not NO for _, fact in facts):
                 continue  # a callback that makes all train as training begins, where nobody in view froze anything
             for optimizer in self.optimizers:

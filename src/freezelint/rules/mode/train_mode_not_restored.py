@@ -70,6 +70,10 @@ def check(run: Run, event: Step | End) -> Iterator[Fault]:
     if any(run.mode(part, during=passes[part]) is YES for part in tell):
         return  # where a part of the model only is in eval mode, it was put there to stay
     tell = [part for part in tell if run.mode(part, during=passes[part]) is NO]
+    if isinstance(event, Step):
+        if any(run.ran_since_backward(part) for part in tell):
+            return  # the backward of this step was not seen: the last one belongs to something else
+        tell = [part for part in tell if not run.held_elsewhere(part, event)]
     for (switched, earlier), region in grouped(tell, lambda part: _story(run, part, passes[part])):
         if switched.by == "eval" and not all(part.only("batchnorm") for part in switched.region):
             yield Fault(
