@@ -41,7 +41,7 @@ from freezelint.static.values import (
 from freezelint.static.world import WORLDS, Assumption, World, merge, serial
 from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
-from freezelint.trace.regions import Part, Region, View, leaves
+from freezelint.trace.regions import BY_NAME, Part, Region, View, leaves
 from freezelint.trace.run import Excuse, Fault, Run
 from freezelint.trace.tri import NO, YES
 
@@ -498,7 +498,10 @@ class Interpreter:
 
 
 def _taken_from(key: Any) -> tuple[Any, str]:
-    """What an unknown was taken out of, and how: `layers[i]`, `layers[-2:]`, `model.get_classifier()`."""
+    """What an unknown was taken out of, and how: `layers[i]`, `layers[-2:]`, `getattr(model, name)`,
+    `model.get_classifier()`."""
+    if isinstance(key, tuple) and key[0] == "getattr":
+        return key[1], BY_NAME
     if isinstance(key, tuple) and key[0] == "item":
         return key[1], "[i]"
     if isinstance(key, tuple) and key[0] == "slice":

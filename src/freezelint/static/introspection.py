@@ -11,7 +11,7 @@ from freezelint.static.arguments import Args
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.values import NONE, Cls, Cond, Const, Elem, Instance, Lib, Mod, Obj, Super, Sym, Value
 from freezelint.static.world import World
-from freezelint.trace.regions import Test
+from freezelint.trace.regions import BY_NAME, Test
 
 
 def isinstance_(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outcomes:
@@ -80,7 +80,7 @@ def getattr_(it: Interpreter, args: Args, node: cst.Call, world: World) -> Outco
         return [(Sym(("registry", owner.name, name)), world)]
     if it.hypothetical and isinstance(name, Sym) and isinstance(owner, Obj) and (members := it.members(owner, world)):
         # Some part of it: what code out of view may unfreeze by name is why a frozen part is held.
-        return [(elements.some_of(it, elements.sliced(members, "getattr"), world), world)]
+        return [(elements.some_of(it, elements.sliced(members, BY_NAME), world), world)]
     done: Outcomes = []
     for known, after in branches.named(it, name if name is not None else NONE, node, world) if owner else ():
         if known.isidentifier() and isinstance(owner, (Mod, Cls, Obj)):

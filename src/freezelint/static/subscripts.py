@@ -14,6 +14,7 @@ from freezelint.static.names import settle
 from freezelint.static.values import (
     NONE,
     Const,
+    Copy,
     Elem,
     Instance,
     Items,
@@ -22,6 +23,7 @@ from freezelint.static.values import (
     Obj,
     Params,
     Ref,
+    StateDict,
     Sym,
     Table,
     Tensor,
@@ -72,6 +74,8 @@ def item(it: Interpreter, owner: Value, key: Value, node: cst.CSTNode, world: Wo
             return settle(it, record.items[index], world)
         if isinstance(record, Table) and record.items and all(isinstance(v, Tensor) for v in record.items.values()):
             return tensor_of(record.items.values())
+    if isinstance(owner, StateDict) and not owner.keep_vars:
+        return Copy(owner.members, "state_dict()")  # the value of one of them, which one is not asked
     if isinstance(owner, Params):
         return some(owner, f"[{index}]") if not owner.single else replace(owner, piece="[...]")
     if isinstance(owner, Elem):

@@ -40,6 +40,8 @@ class Layer:
 # Where a network normalises by the batch at all, its first layers do: a convolution, and then a BatchNorm.
 STEM = 4
 
+BY_NAME = "chosen by name"  # the text of the test that `getattr(model, name)` is, with a name that is not known
+
 
 @dataclass(frozen=True)
 class Test:
@@ -249,8 +251,13 @@ class Part:
             said = part.traits.get(trait)
             if said is not None:
                 # A trait of the whole holds for a half only when it is a No: half of a ResNet may lack BatchNorm.
-                return said if part is self or said is NO else UNSURE
+                return said if part is self or said is NO or self._all_but_a_child_of(part) else UNSURE
         return UNSURE
+
+    def _all_but_a_child_of(self, whole: Part) -> bool:
+        """Whether this is what `getattr(model, name)` left of a model, with a name that is not known: a child less."""
+        chosen = self.tests[len(whole.tests) :]
+        return self.path == whole.path and all(test.text == BY_NAME and not held for test, held in chosen)
 
     def only(self, trait: str) -> bool:
         """Whether the part surely holds BatchNorm (or Dropout) layers and nothing else."""

@@ -72,8 +72,8 @@ def check(run: Run, event: BuildOptimizer | Backward | Step | SetRequiresGrad) -
     if isinstance(event, BuildOptimizer):
         known = [part for part in run.known_parts() if part.has("params") is not NO]
         frozen = run.frozen(known)
-        # A list that stayed empty: with one freeze of it all, not with several of which options choose.
-        nothing = event.filtered or (frozen == known and len(_freezes(run, frozen)) == 1)
+        # With one freeze of it all, not with several of which options choose: who sets them all wants nothing trained.
+        nothing = len(_freezes(run, frozen)) == 1 and (event.filtered or frozen == known)
         if event.complete is YES and not any(event.groups) and nothing and frozen:
             yield Fault(
                 event.site,
