@@ -10,6 +10,7 @@ import libcst as cst
 from freezelint.static import assumptions, branches, execute
 from freezelint.static.evaluate import evaluate, source
 from freezelint.static.interpreter import Interpreter, OutOfFuel
+from freezelint.static.modules import dotted
 from freezelint.static.values import (
     Const,
     Members,
@@ -23,6 +24,8 @@ def if_(it: Interpreter, node: cst.If, world: World, chained: bool = False) -> l
     if not chained:
         _chooses(it, node, world)
     cases = branches.split(it, node.test, world)
+    if len(cases) > 1 and _counts_none(node.test):
+        cases = [case for case in cases if not case.truth] or cases
     for case in cases:
         if case.truth is None:
             done += _both(it, node, case)
@@ -56,6 +59,18 @@ def _stray(it: Interpreter, test: cst.BaseExpression, world: World) -> None:
     for key, assumption in world.assumed.items():
         if assumption.at == here and not assumption.truth and assumptions.words_of(key):
             world.assumed[key] = replace(assumption, stray=True)
+
+
+_COUNT = re.compile(r"(^|\.)(n|num|nb)_\w+$")
+
+
+def _counts_none(test: cst.BaseExpression) -> bool:
+    """`num_classes == 0`: how one asks for a model without a head, to take its features; nobody who trains does."""
+    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+        return False
+    operator, other = test.comparisons[0].operator, test.comparisons[0].comparator
+    zero = isinstance(operator, cst.Equal) and isinstance(other, cst.Integer) and other.value == "0"
+    return zero and bool(_COUNT.search(dotted(test.left)))
 
 
 SUPPOSED_FUEL = 500  # for a branch that is only looked at for its excuses
