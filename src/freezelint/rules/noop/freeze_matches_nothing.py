@@ -39,7 +39,7 @@ from collections.abc import Iterator
 
 from freezelint.trace.check import ERROR, rule
 from freezelint.trace.events import SelectNames
-from freezelint.trace.run import Fault, Run
+from freezelint.trace.run import Excuse, Fault, Run
 from freezelint.trace.tri import NO
 
 # Code that serves many models asks for these without expecting every model to have them.
@@ -49,8 +49,11 @@ _OPTIONAL = re.compile(
 
 
 @rule(on=SelectNames, severity=ERROR)
-def check(run: Run, event: SelectNames) -> Iterator[Fault]:
-    if event.matched is not NO or not event.flag_set or any(_OPTIONAL.search(word.lower()) for word in event.words):
+def check(run: Run, event: SelectNames) -> Iterator[Fault | Excuse]:
+    if event.matched is not NO:
+        yield Excuse(event.site)  # the line is for another model that an option chooses
+        return
+    if not event.flag_set or any(_OPTIONAL.search(word.lower()) for word in event.words):
         return
     if any(run.changed_out_of_view(part) for part in event.region):
         return
