@@ -249,6 +249,8 @@ class Part:
                 return Tri.of(any(layer.kind in DROPOUT and layer.rate != 0 for layer in self.layers.values()))
         for part in self.above():
             said = part.traits.get(trait)
+            if said is None and part is not self and part.layers is not None:
+                said = part.has(trait)
             if said is not None:
                 # A trait of the whole holds for a half only when it is a No: half of a ResNet may lack BatchNorm.
                 return said if part is self or said is NO or self._all_but_a_child_of(part) else UNSURE
@@ -257,7 +259,9 @@ class Part:
     def _all_but_a_child_of(self, whole: Part) -> bool:
         """Whether this is what `getattr(model, name)` left of a model, with a name that is not known: a child less."""
         chosen = self.tests[len(whole.tests) :]
-        return self.path == whole.path and all(test.text == BY_NAME and not held for test, held in chosen)
+        return (self.path or "") == (whole.path or "") and all(
+            test.text == BY_NAME and not held for test, held in chosen
+        )
 
     def only(self, trait: str) -> bool:
         """Whether the part surely holds BatchNorm (or Dropout) layers and nothing else."""
