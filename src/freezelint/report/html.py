@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import os
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
@@ -30,12 +31,19 @@ def render(report: Report, style: Style) -> Iterator[str]:
     script = resources.files(__package__).joinpath("html.js").read_text("utf-8")
     yield from opening("freezelint", summary(report), script=script)
     yield f"<p>{escaped(summary(report))}</p>\n"
-    named = sorted(identities(report.findings), key=lambda one: (-one[0].severity, one[0].rule))
+    worst: dict[str, Severity] = {}
+    for finding in report.findings:
+        worst[finding.rule] = max(worst.get(finding.rule, finding.severity), finding.severity)
+    named = sorted(identities(report.findings), key=lambda one: (-worst[one[0].rule], one[0].rule, -one[0].severity))
+    groups = [(rule, list(group)) for rule, group in groupby(named, key=lambda one: one[0].rule)]
+    if len(groups) > 1:
+        yield from _overview(report, [(rule, worst[rule], len(group)) for rule, group in groups])
     if named:
         yield from _filter([finding for finding, _ in named])
-    for rule, group in groupby(named, key=lambda one: one[0].rule):
+    for rule, group in groups:
         page = report.pages.get(rule, Page(rule, ""))
-        yield f'<section data-rule="{escaped(rule)}">\n<h2>{escaped(rule)}</h2>\n<p>{rich(page.summary)}</p>\n'
+        yield f'<section id="rule-{escaped(rule)}" data-rule="{escaped(rule)}">\n<h2>{escaped(rule)}'
+        yield f' <span class="soft">{len(group)}</span></h2>\n<p>{rich(page.summary)}</p>\n'
         if page.text:
             told = URL.sub(
                 r'<a href="\g<0>" rel="noreferrer">\g<0></a>', "\n".join(map(escaped, page.text.splitlines()))
@@ -67,6 +75,16 @@ def opening(name: str, about: str, css: str = "", script: str = "") -> Iterator[
         f"<title>{name}: {escaped(about)}</title>\n<style>\n{shared}{css}</style>\n</head>\n<body>\n"
         f"<h1>{name}</h1>\n"
     )
+
+
+def _overview(report: Report, rules: Sequence[tuple[str, Severity, int]]) -> Iterator[str]:
+    """Which rules found something, on the first screen."""
+    yield '<table class="overview">\n'
+    for rule, level, number in rules:
+        about = rich(report.pages.get(rule, Page(rule, "")).summary)
+        yield f'<tr class="{level}"><td class="level">{level}</td><td class="number">{number}</td>'
+        yield f'<td><a href="#rule-{escaped(rule)}">{escaped(rule)}</a></td><td class="soft about">{about}</td></tr>\n'
+    yield "</table>\n"
 
 
 def _filter(findings: Sequence[Finding]) -> Iterator[str]:
@@ -111,19 +129,24 @@ def _frame(site: Site, report: Report) -> Iterator[str]:
     if not 0 < site.line <= len(lines):
         return
     last = min(max(site.line, site.end_line), site.line + LONGEST - 1, len(lines))
+    numbers = range(max(1, site.line - AROUND), min(last + AROUND, len(lines)) + 1)
+    margin = len(os.path.commonprefix([_margin(lines[n - 1]) for n in numbers if lines[n - 1].strip()]))
     yield '<div class="frame"><pre style="margin:0">'
-    for number in range(max(1, site.line - AROUND), min(last + AROUND, len(lines)) + 1):
-        line = lines[number - 1].rstrip()
+    for number in numbers:
+        line = lines[number - 1].rstrip()[margin:]
         hit = site.line <= number <= last
         if hit:
-            indent = len(line) - len(line.lstrip())
-            start = site.column - 1 if number == site.line else indent
-            end = site.end_column - 1 if number == max(site.line, site.end_line) else len(line)
+            start = site.column - 1 - margin if number == site.line else len(_margin(line))
+            end = site.end_column - 1 - margin if number == max(site.line, site.end_line) else len(line)
             shown = _marked(line, start, max(end, start + 1))
         else:
             shown = escaped(line[:WIDEST])
         yield f'<span data-n="{number}"{" class=hit" if hit else ""}>{shown}</span>'
     yield "</pre></div>\n"
+
+
+def _margin(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
 
 
 def _marked(line: str, start: int, end: int) -> str:

@@ -30,7 +30,7 @@ from freezelint.trace import events as ev
 from freezelint.trace.check import Rule
 from freezelint.trace.regions import Part
 from freezelint.trace.repair import Repair
-from freezelint.trace.run import same_story
+from freezelint.trace.run import Fault, Note, same_story
 
 Mend = Callable[[Repair, object], "Fix | None"]
 Reader = Callable[[Path], "Source | Finding"]
@@ -330,12 +330,7 @@ def _finding(group: list[Found], endings: Mapping[int, list[Ending]], mend: Mend
     first = min(group, key=lambda one: len(one.assumed))
     rule, fault = first.rule, first.fault
     site, line = _site(fault.site)
-    notes = {note.site: note for note in fault.related}
-    for other in group:  # worlds that came here by another way: a second model that is frozen elsewhere
-        for note in other.fault.related:
-            if note.each and len(notes) < NOTES:
-                notes.setdefault(note.site, note)
-    related = tuple(_site(note.site)[0].note(note.message) for note in notes.values())
+    related = tuple(_site(note.site)[0].note(note.message) for note in _story(fault, group))
     return Finding(
         rule.slug,
         fault.severity or rule.severity,
@@ -348,6 +343,19 @@ def _finding(group: list[Found], endings: Mapping[int, list[Ending]], mend: Mend
         source_line=line,
         about=_site(fault.about)[0] if fault.about is not None else None,
     )
+
+
+def _story(fault: Fault, group: list[Found]) -> list[Note]:
+    """The steps of a fault, and those of worlds that came there by another way, such as by a second model that is
+    frozen elsewhere: each behind the one that it stands for."""
+    notes = list(fault.related)
+    known = {note.site for note in notes}
+    for note in (note for other in group for note in other.fault.related):
+        if note.each and len(notes) < NOTES and note.site not in known:
+            known.add(note.site)
+            alike = (at for at, step in enumerate(notes, 1) if step.message == note.message)
+            notes.insert(max(alike, default=len(notes)), note)
+    return notes
 
 
 def _fix(group: list[Found], mend: Mend | None) -> Fix | None:

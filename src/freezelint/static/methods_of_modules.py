@@ -31,7 +31,7 @@ from freezelint.static.evaluate import source
 from freezelint.static.flags import set_flag
 from freezelint.static.interpreter import Interpreter, Outcomes
 from freezelint.static.library import harmless
-from freezelint.static.values import NONE, Const, Elem, Instance, Modules, Obj, Params, StateDict, Sym, Value
+from freezelint.static.values import NONE, Const, Elem, Instance, Lib, Modules, Obj, Params, StateDict, Sym, Value
 from freezelint.static.world import World, serial
 from freezelint.static.writing import put
 from freezelint.trace import events as ev
@@ -161,6 +161,8 @@ def other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, wo
         return [(NONE, world)]
     if name == "get_classifier" and not owner.path and (head := head_of(world.heap[owner.serial], world)[1]):
         return attributes.get(it, owner, head, node, world)
+    if name == "reset_classifier" and not owner.path and (head := head_of(world.heap[owner.serial], world)[1]):
+        return _new_head(it, owner, head, args, node, world)
     if name == "get_input_embeddings" and not owner.path and (path := zoo.embedding_of(world.heap[owner.serial])):
         return attributes.get(it, owner, path, node, world)
     if name in UNWRAPS and owner.worn:
@@ -179,3 +181,14 @@ def other(it: Interpreter, owner: Obj, name: str, args: Args, node: cst.Call, wo
         calls.escape(it, args, name, node, world)
         return forward.part_of(it, owner, args, node, world, name)
     return [(Sym(("fresh", serial()), f"{name}()"), world)]
+
+
+def _new_head(it: Interpreter, owner: Obj, head: str, args: Args, node: cst.Call, world: World) -> Outcomes:
+    """`reset_classifier(10)` of timm: a new layer in place of the head, or none at all for no classes."""
+    none = args.get(0, "num_classes") == Const(0)
+    made = Lib("torch.nn.Identity" if none else "torch.nn.Linear")
+    done: Outcomes = []
+    for value, after in calls.call(it, made, Args([]), node, world):
+        put(it, owner, head, value, node, after)
+        done.append((NONE, after))
+    return done

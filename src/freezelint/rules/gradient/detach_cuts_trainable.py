@@ -62,8 +62,8 @@ def check(run: Run, event: Backward | End) -> Iterator[Fault]:
             if cut.mode is None and not cut.how.startswith("checkpoint") and cut.site != event.forced:
                 yield Fault(
                     cut.site,
-                    f"{cut.how} cuts {ran} off from the loss, which has no graph: "
-                    + ("forced on, backward() trains nothing" if event.forced else "backward() raises"),
+                    f"{cut.how} cuts {ran} off from the loss, which has no graph left: "
+                    + ("forced to require grad, it trains nothing" if event.forced else "backward() raises"),
                     (Note(event.site, "this backward() has nothing to go back through"),),
                     unless=frozenset({event.site}),
                 )
