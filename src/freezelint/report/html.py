@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import os
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
@@ -126,11 +125,11 @@ def article(finding: Finding, name: str, report: Report, verdict: Sequence[str] 
 def _frame(site: Site, report: Report) -> Iterator[str]:
     """The lines around a site, with what is meant marked."""
     lines = report.lines_of(site)
-    if not 0 < site.line <= len(lines):
+    if not 0 < site.line <= len(lines) or not lines[site.line - 1].strip():
         return
     last = min(max(site.line, site.end_line), site.line + LONGEST - 1, len(lines))
     numbers = range(max(1, site.line - AROUND), min(last + AROUND, len(lines)) + 1)
-    margin = len(os.path.commonprefix([_margin(lines[n - 1]) for n in numbers if lines[n - 1].strip()]))
+    margin = min(len(_margin(lines[n - 1])) for n in numbers if lines[n - 1].strip())
     yield '<div class="frame"><pre style="margin:0">'
     for number in numbers:
         line = lines[number - 1].rstrip()[margin:]

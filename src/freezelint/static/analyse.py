@@ -348,7 +348,7 @@ def _finding(group: list[Found], endings: Mapping[int, list[Ending]], mend: Mend
 def _story(fault: Fault, group: list[Found]) -> list[Note]:
     """The steps of a fault, and those of worlds that came there by another way, such as by a second model that is
     frozen elsewhere: each behind the one that it stands for."""
-    notes = list(fault.related)
+    notes = list(dict.fromkeys(fault.related))
     known = {note.site for note in notes}
     for note in (note for other in group for note in other.fault.related):
         if note.each and len(notes) < NOTES and note.site not in known:
