@@ -58,7 +58,7 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trai
         trainer = Obj(serial())
         world.heap[trainer.serial] = Instance("lightning.pytorch.Trainer")
     trainers.remember(world, owner, "trainer", trainer)
-    worlds: list[tuple[World, list[Opt], list[Sched]]] = []
+    worlds: list[tuple[World, list[Opt] | None, list[Sched]]] = []
     running = [world]
     for name in _SETUP:
         running = trainers.tell(it, trainer, owner, name, 0, node, _each(it, owner, name, node, running))
@@ -67,9 +67,10 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trai
             optimizers = optimizers_in(value, after)
             if optimizers:
                 trainers.remember(after, trainer, "optimizers", new_list(after, optimizers))
-            worlds.append((after, optimizers, schedulers_in(value, after)))
+            none = value == Const(None)  # said by the module: nothing trains, features are gathered
+            worlds.append((after, None if none else optimizers, schedulers_in(value, after)))
     done: list[World] = []
-    for start, optimizers, schedulers in worlds[:8]:
+    for start, known, schedulers in worlds[:8]:
         _awakened(it, owner, node, start)
         running = [start]
         for name in _BEFORE:
@@ -85,11 +86,11 @@ def lightning(it: Interpreter, owner: Obj, node: cst.CSTNode, world: World, trai
                 for loss, after in hook(it, owner, "training_step", Args([Tensor(), Sym(("batch", lap))]), node, w):
                     if isinstance(loss, Ref) and isinstance(table := after.heap.get(loss.serial), Table):
                         loss = table.items.get("loss", loss)
-                    if manual:
+                    if manual or known is None:
                         stepped.append(after)
                         continue
                     backward(it, loss, node, after)
-                    for optimizer in optimizers:
+                    for optimizer in known:
                         it.emit(
                             after, ev.Step(site=it.place(node), lap=lap, optimizer=optimizer.serial, by="lightning")
                         )

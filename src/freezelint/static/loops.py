@@ -57,6 +57,8 @@ def item_of(value: Value | None, key: Any, world: World) -> Value:
         what = value.key[0]
         if what == "zip":
             return Tuple(tuple(item_of(v, (*key, at), world) for at, v in enumerate(value.key[1])))
+        if what == "groups":  # one of an optimizer's
+            return Sym(("group", value, key))
         if what == "enumerated":
             return Tuple((Sym(("counter", *key), "i"), item_of(value.key[1], (*key, 1), world)))
     if isinstance(value, (Ref, Tuple)):

@@ -27,6 +27,7 @@ from freezelint.trace import events as ev
 from freezelint.trace.tri import UNSURE
 
 _ASKS_MODULE = frozenset({"parameters", "named_parameters", "modules", "named_modules", "named_children"})
+_CHANGES_LIST = ("append", "extend", "insert", "clear", "update", "pop", "remove")
 
 
 def on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Call, world: World) -> Outcomes:
@@ -45,6 +46,9 @@ def on_unknown(it: Interpreter, owner: Sym, name: str, args: Args, node: cst.Cal
         return [(Sym(("text", name, owner), f"{owner.text}.{name}()"), world)]
     if isinstance(owner.key, tuple) and owner.key[0] == "groups" and name in ("append", "extend"):
         optimizers.add_group(it, owner.key[1], args.get(0), node, world)
+        return [(NONE, world)]
+    if name in _CHANGES_LIST and (regrouped := optimizers.of_groups(owner)) is not None:
+        optimizers.regrouped(it, regrouped, node, world)
         return [(NONE, world)]
     if (
         name in _ASKS_MODULE

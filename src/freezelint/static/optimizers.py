@@ -207,6 +207,24 @@ def add_group(it: Interpreter, owner: Opt, group: Value | None, node: cst.Call, 
     )
 
 
+def of_groups(value: Value | None) -> Opt | None:
+    """The optimizer whose `param_groups` something is taken out of."""
+    while isinstance(value, Sym) and isinstance(value.key, tuple):
+        if value.key[0] == "groups":
+            return value.key[1] if isinstance(value.key[1], Opt) else None
+        value = next((part for part in value.key[1:] if isinstance(part, Sym)), None)
+    return None
+
+
+def regrouped(it: Interpreter, owner: Opt, node: cst.CSTNode, world: World) -> None:
+    """The groups of an optimizer were written to: it may hold more than is seen."""
+    site, lap = it.place(node), it.lap(world)
+    event = ev.AddParamGroup(
+        site=site, lap=lap, optimizer=owner.serial, region=frozenset(), complete=UNSURE, has_lr=UNSURE
+    )
+    it.emit(world, event)
+
+
 # Schedulers ----------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import libcst as cst
 
-from freezelint.static import assumptions, elements, evaluate, indexed, order
+from freezelint.static import assumptions, elements, evaluate, indexed, optimizers, order
 from freezelint.static.children import attach
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.names import settle
@@ -125,6 +125,9 @@ def put_item(it: Interpreter, owner: Value, key: Value, value: Value, node: cst.
         elif it.as_module(owner, world) is not None:
             region = it.region(owner, world)
             it.emit(world, ev.Escape(site=it.place(node), lap=it.lap(world), region=region, by="[...] = ..."))
+    elif isinstance(owner, Sym) and (regrouped := optimizers.of_groups(owner)) is not None:
+        if index == "params" or not isinstance(index, str):
+            optimizers.regrouped(it, regrouped, node, world)
     elif isinstance(owner, Sym):
         # `model[1] = nn.Linear(...)`, `self.classifier[1] = ...` of a model that is not in view
         joins = isinstance(value, Obj) and it.as_module(value, world) is not None and it.in_module(owner)

@@ -15,7 +15,7 @@ from freezelint.static.classes import reads_its_mode, used_as_modules
 from freezelint.static.evaluate import evaluate, label, source
 from freezelint.static.interpreter import Interpreter
 from freezelint.static.modules import dotted
-from freezelint.static.values import NONE, Const, Copy, Elem, Instance, Mod, Obj, Params, Sched, Sym, Tensor, Value
+from freezelint.static.values import NONE, Const, Copy, Elem, Instance, Mod, Obj, Opt, Params, Sched, Sym, Tensor, Value
 from freezelint.static.world import World
 from freezelint.static.written import written_on, wrote, wrote_on_copy
 from freezelint.trace import events as ev
@@ -54,6 +54,8 @@ def put(it: Interpreter, owner: Value, name: str, value: Value, node: cst.CSTNod
                 _put_unknown(it, symbolic, record.part, name, value, node, world)
     elif isinstance(owner, Mod):
         world.own(owner.module.path)[name] = value
+    elif isinstance(owner, Opt) and name == "param_groups":
+        optimizers.regrouped(it, owner, node, world)
     elif isinstance(owner, Sched):  # its lists are brought up to date
         optimizers.attach(it, owner, node, world)
 

@@ -65,6 +65,9 @@ def check(run: Run, event: Step | End) -> Iterator[Fault]:
     if back is None or (isinstance(event, End) and run.state.steps):
         return  # gradients that no step uses may be wanted for themselves; a program without any steps out of view
     passes = run.trained(back, recorded=True)
+    models = {part.root for use in back.uses if (ran := run.state.passes.get(use.serial)) for part in ran.event.region}
+    if models:  # another model may have been looked at meanwhile: the one before it, or a teacher
+        passes = {part: ran for part, ran in passes.items() if part.root in models}
     tell = [part for part in passes if not (part.has("batchnorm") is NO and part.has("dropout") is NO)]
     tell = [part for part in tell if not run.frozen([part], during=passes[part])]
     if any(run.mode(part, during=passes[part]) is YES for part in tell):
