@@ -210,3 +210,14 @@ def test_statistics() -> None:
 
 def test_every_format_can_be_loaded() -> None:
     assert all(callable(renderer(name)) for name in FORMATS)
+
+
+def test_on_a_narrow_terminal_a_line_is_cut_so_that_its_marks_stay_below_it() -> None:
+    line = "        loss = torch.nn.functional.cross_entropy(model(images.to(device)), labels, weight=weights)"
+    start = line.index("model(")
+    site = Site("a.py", 1, start + 1, 1, start + 30)
+    report = Report([Finding("slug", Severity.ERROR, "wrong", site, source_line=line)], lines_of=lambda at: [line])
+    shown = [text.rstrip("\n") for text in renderer("text")(report, Style(columns=60))]
+    frame = [text for text in "\n".join(shown).splitlines() if " | " in text]
+    assert frame and all(len(text) <= 60 for text in frame)
+    assert "model(images" in frame[0] and frame[0].index("model(") == frame[1].index("^")

@@ -20,6 +20,7 @@ from freezelint.cli.shared import (
     cache_dir,
     cache_of,
     colored,
+    columns,
     common_folder,
     names,
     print_trace,
@@ -189,7 +190,7 @@ def _show(report: Report, options: dict[str, Any]) -> None:
             files.replace(file, text.encode("utf-8"))
         except OSError as error:
             raise WrongUse(f"{file}: the report cannot be written: {error.strerror or error}") from None
-    style = Style(colored(options["color"]), options["quiet"], options["statistics"])
+    style = Style(colored(options["color"]), options["quiet"], options["statistics"], columns())
     for piece in renderer(options["output_format"])(report, style):
         sys.stdout.write(piece)
     if options["statistics"] and options["output_format"] != "text":

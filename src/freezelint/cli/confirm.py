@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from freezelint.cli.shared import WrongUse, colored, common_folder, names, print_trace, reports
+from freezelint.cli.shared import WrongUse, colored, columns, common_folder, names, print_trace, reports
 
 
 @click.command(short_help="Prove findings by a run of a few steps.")
@@ -67,6 +67,8 @@ def confirm(target: str, arguments: tuple[str, ...], **options: Any) -> int:
             amp=options["amp"],
             seed=options["seed"],
         )
-        return confirming.confirm(request, config, Style(colored(options["color"]), options["quiet"]))
+        return confirming.confirm(
+            request, config, Style(colored(options["color"]), options["quiet"], columns=columns())
+        )
     except (settings.ConfigError, confirming.CannotRun) as error:
         raise WrongUse(str(error)) from None

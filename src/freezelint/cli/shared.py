@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -121,6 +122,11 @@ def colored(choice: str) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def columns() -> int:
+    """How wide the terminal is, 0 where the output goes anywhere else."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def reports(formats: Sequence[str], example: str) -> Callable[[Any], Any]:

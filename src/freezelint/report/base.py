@@ -119,6 +119,7 @@ class Style:
     color: bool = False
     brief: bool = False  # one line a finding, no source, no summary
     statistics: bool = False
+    columns: int = 0  # of the terminal, 0 where there is none
 
 
 Render = Callable[[Report, Style], Iterator[str]]

@@ -13,9 +13,10 @@ from freezelint.report.escape import width
 COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 BOLD, DIM = "1", "2"
 
-# A generated or minified line is shown from a little before the site, cut to this width.
+# A generated or minified line is shown from a little before the site, cut to this width. On a narrower terminal it is
+# cut to that: marks below a line that goes on in the next one point at nothing.
 WIDEST = 160
-BEFORE = 40
+NARROWEST = 40
 
 
 def render(report: Report, style: Style) -> Iterator[str]:
@@ -90,10 +91,11 @@ def _frame(site: Site, indent: str, report: Report, style: Style, color: str) ->
     start = min(site.column - 1, len(line))
     goes_on = site.end_line > site.line
     end = len(line) if goes_on else max(start + 1, min(site.end_column - 1, len(line)))
-    if len(line) > WIDEST:
-        left = max(0, start - BEFORE)
-        line, start, end = line[left : left + WIDEST], start - left, min(end - left, WIDEST)
     gutter = f"{indent}{site.line:>6} | "
+    widest = min(WIDEST, max(style.columns - len(gutter), NARROWEST)) if style.columns else WIDEST
+    if len(line) > widest:
+        left = max(0, start - widest // 4)
+        line, start, end = line[left : left + widest], start - left, min(end - left, widest)
     blank = f"{indent}{'':>6} | "
     underline = "^" * max(1, width(printable(line[start:end]))) + ("..." if goes_on else "")
     yield _paint(gutter, DIM, style) + printable(line) + "\n"
