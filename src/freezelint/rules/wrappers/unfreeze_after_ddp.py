@@ -3,8 +3,8 @@
 What happens
     DDP registers the parameters that require grad when it is built. What is unfrozen later trains on every rank with
     that rank's gradient alone: the weights drift apart, in silence, also with `find_unused_parameters` or a static
-    graph. The checkpoint of rank 0 is one of several different models. (The other way round raises: freezing after the
-    wrap makes DDP wait for gradients that never come.)
+    graph. The checkpoint of rank 0 is one of several different models. (The other way round raises in the second
+    step, unless `find_unused_parameters=True`: freezing after the wrap makes DDP wait for gradients that never come.)
 
 Why
     In one process the same code is right. Unfreeze first, or wrap the bare module anew after it; FSDP2 has no such
