@@ -8,7 +8,7 @@ world, and the assumption is remembered under the value tested, so that the same
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 import libcst as cst
@@ -161,10 +161,7 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
     known = truth(value, world)
     if known is not None:
         return [Case(world, known)]
-    if isinstance(value, Elem):
-        from freezelint.static.comparisons import opaque
-
-        value = opaque(it, value, node)
+    value = of_element(it, value, node, world)
     if isinstance(value, Cond):
         members = world.elements.get(value.loop)
         if members is not None:
@@ -187,8 +184,34 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
     return [Case(world, True), Case(other, False)]
 
 
+def of_element(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> Value:
+    """A test of a loop's element that nobody can look into, `if wanted(name)`, as one that some elements pass."""
+    from freezelint.static.comparisons import opaque
+
+    elem = value if isinstance(value, Elem) else None
+    if isinstance(value, Sym) and world.elements:
+        names = it.locals(world)
+        made_of = value.key[2:] if isinstance(value.key, tuple) and value.key[0] == "fresh" else ()
+        held = (*made_of, *(names.get(name) for name in names_read(node)))
+        elem = next((one for one in held if isinstance(one, Elem) and one.loop in world.elements), None)
+    return opaque(it, elem, node) if elem is not None else value
+
+
+def names_read(node: cst.CSTNode) -> Iterator[str]:
+    """The variables that an expression reads, as far as it names them."""
+    if isinstance(node, cst.Name):
+        yield node.value
+    elif isinstance(node, cst.Attribute):
+        yield from names_read(node.value)
+    else:
+        for child in node.children:
+            if not isinstance(child, (cst.Lambda, cst.CompFor)):
+                yield from names_read(child)
+
+
 def settled(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> list[tuple[Value, World]]:
     """A flag's value: an unknown is decided as an `if` would decide it, so that later tests of it agree."""
+    value = of_element(it, value, node, world) if isinstance(value, Sym) else value
     if not isinstance(value, Sym):
         return [(value, world)]
     return [(Const(case.truth), case.world) for case in decide(it, value, node, world)]

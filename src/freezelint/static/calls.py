@@ -107,7 +107,8 @@ def unknown(
         # What is called a loss and is given no model computes with what it is given, and with nothing else.
         plain = tensors.is_loss(text) and not any(it.regions_in(v, world) for v in args.all())
         return [(tensors.computed(world, tensor_of(tensors.inputs(it, args, world), YES if plain else UNSURE)), world)]
-    return [(fresh(f"{text}(...)" if text else "", kind), world)]
+    elem = next((value for value in args.all() if isinstance(value, Elem)), None)
+    return [(fresh(f"{text}(...)" if text else "", kind, elem), world)]
 
 
 def escape(it: Interpreter, args: Args, by: str, node: cst.CSTNode, world: World) -> None:

@@ -113,6 +113,8 @@ def _filtered(
     done: list[tuple[list[Value], bool, World]] = []
     for value, after in evaluate.evaluate(it, clause.ifs[at].test, world):
         known = assumptions.truth(value, after)
+        if known is None:
+            value = branches.of_element(it, value, clause.ifs[at].test, after)
         if known is False:
             done.append(([], False, after))
         elif isinstance(value, Cond) and value.loop in after.elements:

@@ -9,7 +9,7 @@ from typing import Any
 import libcst as cst
 
 from freezelint.static.interpreter import Interpreter, Outcomes
-from freezelint.static.values import Const, Instance, Items, Obj, Params, Ref, Sym, Table, Tuple, Value
+from freezelint.static.values import Const, Elem, Instance, Items, Obj, Params, Ref, Sym, Table, Tuple, Value
 from freezelint.static.world import World, serial
 
 Handler = Callable[[Interpreter, Any, World], Outcomes]
@@ -36,9 +36,9 @@ def unknown(node: cst.CSTNode, text: str = "") -> Sym:
     return Sym(("node", id(node)), text)
 
 
-def fresh(text: str = "", kind: str = "") -> Sym:
-    """An unknown that equals no other."""
-    return Sym(("fresh", serial()), text, kind)
+def fresh(text: str = "", kind: str = "", of: Elem | None = None) -> Sym:
+    """An unknown that equals no other; `of` a loop's element, where it may be another one for each."""
+    return Sym(("fresh", serial()) if of is None else ("fresh", serial(), of), text, kind)
 
 
 def source(it: Interpreter, node: cst.CSTNode) -> str:

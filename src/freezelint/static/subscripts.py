@@ -164,6 +164,9 @@ def sliced(
     if isinstance(owner, Modules):
         if known and bounds[2] is None and owner.start is None and owner.stop is None:
             return replace(owner, start=bounds[0], stop=bounds[1])
+        whole = it.as_module(owner.owner, world) if not owner.named else None
+        if whole is not None:  # some of them
+            return elements.some_of(it, elements.sliced(it.members(whole, world), text), world)
         return owner
     if isinstance(owner, Params) and not owner.single:
         return _stretch(it, owner, bounds, text, world)
