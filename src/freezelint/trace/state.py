@@ -14,7 +14,7 @@ from freezelint.trace import events as ev
 from freezelint.trace.regions import Part, Region, leaves
 from freezelint.trace.tri import NO, UNSURE, YES, Tri, both
 
-FORWARDS_KEPT = 48  # more than any training step runs; older ones can no longer be part of a step
+FORWARDS_KEPT = 128  # more than any training step runs; older ones can no longer be part of a step
 
 
 @dataclass(frozen=True, slots=True)
