@@ -7,11 +7,29 @@ from typing import Any
 
 import libcst as cst
 
+from freezelint.knowledge import look_up
 from freezelint.static import counting
 from freezelint.static.evaluate import source
 from freezelint.static.interpreter import Interpreter
-from freezelint.static.values import NONE, Cond, Const, Copy, Elem, Items, Params, Ref, Sym, Table, Tensor, Tuple, Value
+from freezelint.static.values import (
+    NONE,
+    Cond,
+    Const,
+    Copy,
+    Elem,
+    Items,
+    Lib,
+    Params,
+    Ref,
+    Sym,
+    Table,
+    Tensor,
+    Tuple,
+    Value,
+)
 from freezelint.static.world import Assumption, World
+
+_CODE = ("builtins.", "torch.", "torchvision.")
 
 
 def truth(value: Value, world: World) -> bool | None:
@@ -29,6 +47,12 @@ def truth(value: Value, world: World) -> bool | None:
         if isinstance(record, (Items, Table)):
             return True if record.items else None if record.more else False
         return None
+    if isinstance(value, Lib):  # a module, a function of a library; or a setting, `cfg.freeze` of a file not in view
+        assumed = world.assumed.get(value)
+        if assumed is not None:
+            return assumed.truth
+        is_code = "." not in value.name or value.name.startswith(_CODE) or look_up(value.name) is not None
+        return True if is_code else None
     if isinstance(value, Params):  # a generator is true whatever it yields
         return value.single or value.iterator is not None or bool(value.members) or (None if value.unsure else False)
     return True

@@ -176,7 +176,7 @@ def decide(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> li
                 _let_go(it, value.loop, members, node, world)
                 return [Case(world, None, value)]
             return [Case(world, None, value, (*yes, *maybe), (*no, *maybe))]
-    if not isinstance(value, Sym):
+    if not isinstance(value, (Sym, Lib)):
         value = Sym(("test", id(node), value))
     other = world.fork()
     assume(it, value, True, node, world)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from freezelint.trace import events as ev
 from freezelint.trace.about_parts import AboutParts, tri_of
@@ -113,7 +113,21 @@ class AboutPasses(AboutParts):
             if recorded and (ran.recording is NO or ran.event.serial in lost or ran.at > self.state.backward_at):
                 continue
             found.update(dict.fromkeys(leaves(ran.event.region), ran))
+        for ran in self.state.passes.values() if recorded else ():
+            if ran.recording is NO and ran.at <= self.state.backward_at:
+                self._leave_out(found, ran, {use.serial for use in uses})
         return found
+
+    @staticmethod
+    def _leave_out(found: dict[Part, Pass], inner: Pass, used: Set[int]) -> None:
+        """A forward without a graph inside of one that has it, as of a frozen part: the outer one did not train it."""
+        inside = leaf_set(inner.event.region)
+        for leaf in inside:
+            outer = found.get(leaf)
+            if outer is None or outer.at >= inner.at:
+                continue
+            if inside < leaf_set(outer.event.region) or (inner.event.serial in used and outer.event.serial not in used):
+                del found[leaf]
 
     def went_back(self) -> bool:
         """Whether a backward was seen since the last step."""
