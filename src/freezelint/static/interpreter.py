@@ -205,7 +205,12 @@ class Interpreter:
         if isinstance(event, ev.Backward):
             self._reach(world, event)
         if isinstance(event, ev.BuildOptimizer):
-            self.reached |= {(event.site, leaf) for group in event.groups for leaf in leaves(group)}
+            held = {leaf for group in event.groups for leaf in leaves(group)}
+            self.reached |= {(event.site, leaf) for leaf in held}
+            run = Run(world.state)
+            if any(run.flag(leaf) is not NO for leaf in held):  # what was frozen until here need not be all there is
+                freezes = {fact.event.site for fact in world.state.grad.values() if fact.value is NO}
+                self.reached |= {(event.site, site) for site in freezes}
         self.fuel -= len(world.state.optimizers) // MANY
         world.state = world.state.apply(event)
 

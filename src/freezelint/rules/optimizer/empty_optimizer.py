@@ -80,6 +80,7 @@ def check(run: Run, event: BuildOptimizer | Backward | Step | SetRequiresGrad) -
                 f"{event.label} gets no parameters: nothing that requires grad is left, so it raises ValueError, or"
                 " steps in silence where the empty list stands in a group",
                 _freezes(run, frozen),
+                unless=_with_others(event.site, run, frozen),
             )
         return
     idle = {optimizer.serial: run.idle(optimizer) for optimizer in run.optimizers}
@@ -91,11 +92,17 @@ def check(run: Run, event: BuildOptimizer | Backward | Step | SetRequiresGrad) -
             optimizer.built.site,
             f"{optimizer.label} holds only frozen parameters: {name_is(held)} frozen, so that no step changes anything",
             (*_freezes(run, held), Note(event.site, "nothing it holds gets a gradient here")),
+            unless=_with_others(optimizer.built.site, run, held),
         )
 
 
 def _around(region: Iterable[Part]) -> set[Part]:
     return {above for leaf in leaves(region) for above in leaf.above()}
+
+
+def _with_others(built: object, run: Run, parts: Iterable[Part]) -> frozenset[object]:
+    """An optimizer and the freezes that empty it: with another setting, the same freeze may leave it something."""
+    return frozenset((built, note.site) for note in _freezes(run, parts))
 
 
 def _freezes(run: Run, parts: Iterable[Part]) -> tuple[Note, ...]:
