@@ -15,7 +15,7 @@ from freezelint.knowledge.usual import stands_for
 from freezelint.static import evaluate, execute
 from freezelint.static.interpreter import Interpreter, Scope
 from freezelint.static.modules import Module, definitions, dotted
-from freezelint.static.values import Cls, Const, Func, Lib, Mod, Sym, Value
+from freezelint.static.values import Cls, Const, Func, Lib, Mod, Obj, Sym, Value
 from freezelint.static.world import Flow, World
 
 STARS = 16  # files that one name is looked for in through `from X import *`
@@ -84,7 +84,8 @@ def _bound(it: Interpreter, module: Module, name: str, world: World) -> Value | 
                 it.settled[module, name] = value  # the same in every world
             else:
                 world.own(module.path)[name] = value
-                if not isinstance(value, Sym) and not _run_on(it, module, name, world):
+                flagged = isinstance(value, Obj) and it.as_module(value, world) is not None
+                if flagged and not _run_on(it, module, name, world):
                     value = world.own(module.path)[name] = Sym(("global", module.path, name), name)
         return value
     finally:
@@ -92,7 +93,7 @@ def _bound(it: Interpreter, module: Module, name: str, world: World) -> Value | 
 
 
 def _run_on(it: Interpreter, module: Module, name: str, world: World) -> bool:
-    """Run what the top level does to a variable's flags once it has it; False if that is not one certain story.
+    """Run what the top level does to a model's flags once a variable has it; False if that is not one certain story.
 
     A function that nothing calls in view, or another file that imports the variable, meets it after all of that.
     """
