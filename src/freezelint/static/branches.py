@@ -192,21 +192,21 @@ def of_element(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -
     if isinstance(value, Sym) and world.elements:
         names = it.locals(world)
         made_of = value.key[2:] if isinstance(value.key, tuple) and value.key[0] == "fresh" else ()
-        held = (*made_of, *(names.get(name) for name in names_read(node)))
+        held = (*made_of, *(names.get(name) for name in _names_read(node)))
         elem = next((one for one in held if isinstance(one, Elem) and one.loop in world.elements), None)
     return opaque(it, elem, node) if elem is not None else value
 
 
-def names_read(node: cst.CSTNode) -> Iterator[str]:
+def _names_read(node: cst.CSTNode) -> Iterator[str]:
     """The variables that an expression reads, as far as it names them."""
     if isinstance(node, cst.Name):
         yield node.value
     elif isinstance(node, cst.Attribute):
-        yield from names_read(node.value)
+        yield from _names_read(node.value)
     else:
         for child in node.children:
             if not isinstance(child, (cst.Lambda, cst.CompFor)):
-                yield from names_read(child)
+                yield from _names_read(child)
 
 
 def settled(it: Interpreter, value: Value, node: cst.CSTNode, world: World) -> list[tuple[Value, World]]:
